@@ -1,0 +1,147 @@
+import { drive, type Json, times, type User, type World } from './world.js';
+
+/** Plain client-server work, each step a function of its arguments; what a step returns are figures. */
+export const STEPS = {
+  whoami,
+  createRooms,
+  fillAccount,
+  initialSync,
+  emptySync,
+  send,
+  delivery,
+  join,
+  page,
+  idle,
+} as const;
+
+export type StepName = keyof typeof STEPS;
+export type StepArguments<Name extends StepName> = Parameters<(typeof STEPS)[Name]>[1];
+export type StepResult<Name extends StepName> = Awaited<ReturnType<(typeof STEPS)[Name]>>;
+
+const OWNER = 'owner';
+
+async function roomsOf(world: World, user: User, count: number): Promise<string[]> {
+  const rooms = world.rooms.get(user.id) ?? [];
+  world.rooms.set(user.id, rooms);
+  const missing = count - rooms.length;
+  await drive(missing, 4, async () => rooms.push(await world.createRoom(user, { preset: 'private_chat' })));
+  return rooms.slice(0, count);
+}
+
+/** Requests a second. */
+async function whoami(world: World, { count, atOnce }: { count: number; atOnce: number }): Promise<number> {
+  const user = await world.user(OWNER);
+  const work = (): Promise<Json> => world.ok('GET', '/_matrix/client/v3/account/whoami', user);
+  await drive(Math.min(200, count), atOnce, work);
+  return count / (await drive(count, atOnce, work));
+}
+
+/** Milliseconds of each creation, one after the other. */
+async function createRooms(world: World, { count }: { count: number }): Promise<number[]> {
+  const user = await world.user('creator');
+  return times(count, () => world.createRoom(user, { preset: 'private_chat', name: 'A room' }));
+}
+
+/** Gives the account `name` this many rooms with one message each. */
+async function fillAccount(world: World, { name, rooms }: { name: string; rooms: number }): Promise<void> {
+  const user = await world.user(name);
+  const made = await roomsOf(world, user, rooms);
+  await drive(made.length, 4, (i) => world.send(user, made[i]!));
+}
+
+/** Milliseconds of each sync without a token. */
+async function initialSync(world: World, { name, count }: { name: string; count: number }): Promise<number[]> {
+  const user = await world.user(name);
+  return times(count, () => world.sync(user, 'timeout=0'));
+}
+
+/** Milliseconds of each sync that has nothing to tell. */
+async function emptySync(world: World, { name, count }: { name: string; count: number }): Promise<number[]> {
+  const user = await world.user(name);
+  let since = (await world.sync(user, 'timeout=0'))['next_batch'] as string;
+  since = (await world.sync(user, `timeout=0&since=${encodeURIComponent(since)}`))['next_batch'] as string;
+  return times(count, () => world.sync(user, `timeout=0&since=${encodeURIComponent(since)}`));
+}
+
+/** Acknowledged sends a second, over `rooms` rooms. */
+async function send(world: World, given: { count: number; atOnce: number; rooms: number }): Promise<number> {
+  const user = await world.user(OWNER);
+  const rooms = await roomsOf(world, user, given.rooms);
+  return given.count / (await drive(given.count, given.atOnce, (i) => world.send(user, rooms[i % rooms.length]!)));
+}
+
+/**
+ * Milliseconds from the start of a send, and from its acknowledgement (0 where the event came first), to the end of the
+ * sync of another user who was waiting for it.
+ */
+async function delivery(world: World, { count }: { count: number }): Promise<{ sent: number[]; acked: number[] }> {
+  const [sender, reader] = [await world.user('sender'), await world.user('reader')];
+  const room = await world.createRoom(sender, { preset: 'public_chat' });
+  await world.ok('POST', `/_matrix/client/v3/join/${encodeURIComponent(room)}`, reader, {});
+  let since = (await world.sync(reader, 'timeout=0'))['next_batch'] as string;
+  const poll = async (): Promise<{ ids: string[]; atMs: number }> => {
+    const body = await world.sync(reader, `timeout=10000&since=${encodeURIComponent(since)}`);
+    since = body['next_batch'] as string;
+    return { ids: eventIds(body, room), atMs: performance.now() };
+  };
+  const sent: number[] = [];
+  const acked: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const waiting = poll();
+    // The sync should be waiting on the server when the send arrives there.
+    await new Promise((later) => setTimeout(later, 5));
+    const fromMs = performance.now();
+    const event = await world.send(sender, room);
+    const ackedMs = performance.now();
+    let got = await waiting;
+    while (!got.ids.includes(event)) got = await poll();
+    sent.push(got.atMs - fromMs);
+    acked.push(Math.max(0, got.atMs - ackedMs));
+  }
+  return { sent, acked };
+}
+
+function eventIds(sync: Json, room: string): string[] {
+  const rooms = sync['rooms'] as { join?: Record<string, { timeline?: { events?: { event_id: string }[] } }> };
+  return (rooms?.join?.[room]?.timeline?.events ?? []).map((event) => event.event_id);
+}
+
+/** Joins a second into one public room, of users who exist already. */
+async function join(world: World, { count, atOnce }: { count: number; atOnce: number }): Promise<number> {
+  const room = await world.createRoom(await world.user(OWNER), { preset: 'public_chat' });
+  const users: User[] = [];
+  await drive(count, 4, async (i) => users.push(await world.user(`member-${i}`)));
+  const path = `/_matrix/client/v3/join/${encodeURIComponent(room)}`;
+  return count / (await drive(count, atOnce, (i) => world.ok('POST', path, users[i], {})));
+}
+
+/** Events a second, paging back from the newest of the room that `send` with one room has filled, `count` of them at most. */
+async function page(world: World, { count, limit }: { count: number; limit: number }): Promise<number> {
+  const user = await world.user(OWNER);
+  const [room] = await roomsOf(world, user, 1);
+  const path = `/_matrix/client/v3/rooms/${encodeURIComponent(room!)}/messages?dir=b&limit=${limit}`;
+  const fromMs = performance.now();
+  let seen = 0;
+  for (let from = ''; seen < count; ) {
+    const body = await world.ok('GET', path + from, user);
+    seen += (body['chunk'] as unknown[]).length;
+    if (typeof body['end'] !== 'string') break;
+    from = `&from=${encodeURIComponent(body['end'])}`;
+  }
+  return seen / ((performance.now() - fromMs) / 1000);
+}
+
+/** `clients` clients that wait for news with syncs of 30 s, as many seconds; nothing happens meanwhile. */
+async function idle(world: World, { clients, seconds }: { clients: number; seconds: number }): Promise<void> {
+  const untilMs = performance.now() + seconds * 1000;
+  const wait = async (_: unknown, i: number): Promise<void> => {
+    const user = await world.user(`idle-${i}`);
+    let since = (await world.sync(user, 'timeout=0'))['next_batch'] as string;
+    for (let leftMs = 1; leftMs > 0; ) {
+      leftMs = untilMs - performance.now();
+      const timeout = Math.max(0, Math.min(30_000, Math.round(leftMs)));
+      since = (await world.sync(user, `timeout=${timeout}&since=${encodeURIComponent(since)}`))['next_batch'] as string;
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, wait));
+}

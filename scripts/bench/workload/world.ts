@@ -1,0 +1,99 @@
+import { createHmac } from 'node:crypto';
+import { Connection } from './connection.js';
+
+/** The homeserver under load, by its client-server API and by the registration with a shared secret that Synapse has. */
+export interface Target {
+  readonly url: string;
+  readonly sharedSecret: string;
+}
+
+export interface User {
+  readonly id: string;
+  readonly token: string;
+}
+
+export type Json = Record<string, unknown>;
+
+/** What the load generator keeps between two steps: connections, accounts and rooms. */
+export class World {
+  readonly target: Target;
+  readonly users = new Map<string, User>();
+  readonly rooms = new Map<string, string[]>();
+  readonly #idle: Connection[] = [];
+  #serial = 0;
+
+  constructor(target: Target) {
+    this.target = target;
+  }
+
+  /** A number not given before, unlike those of earlier runs against the same server. */
+  unique(): string {
+    this.#serial++;
+    return `${process.pid.toString(36)}${Math.trunc(performance.timeOrigin).toString(36)}${this.#serial.toString(36)}`;
+  }
+
+  /** One request on a free connection. Throws where the answer is not 200. */
+  async ok(method: string, path: string, user: User | undefined, body?: unknown): Promise<Json> {
+    const connection = this.#idle.pop() ?? new Connection(this.target.url);
+    const answer = await connection.request(method, path, { token: user?.token, body });
+    this.#idle.push(connection);
+    if (answer.status !== 200) {
+      throw new Error(`${method} ${path.split('?')[0]} was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+    }
+    return answer.body as Json;
+  }
+
+  /** The account called `name` here, made at its first use. */
+  async user(name: string): Promise<User> {
+    const known = this.users.get(name);
+    if (known !== undefined) return known;
+    const { nonce } = await this.ok('GET', '/_synapse/admin/v1/register', undefined);
+    const username = `${name}-${this.unique()}`;
+    const password = `password of ${username}`;
+    const mac = createHmac('sha1', this.target.sharedSecret)
+      .update([nonce, username, password, 'notadmin'].join('\0'))
+      .digest('hex');
+    const body = { nonce, username, password, admin: false, mac };
+    const made = await this.ok('POST', '/_synapse/admin/v1/register', undefined, body);
+    const user = { id: made['user_id'] as string, token: made['access_token'] as string };
+    this.users.set(name, user);
+    return user;
+  }
+
+  async createRoom(user: User, body: Json = {}): Promise<string> {
+    return (await this.ok('POST', '/_matrix/client/v3/createRoom', user, body))['room_id'] as string;
+  }
+
+  /** Sends a text of some 40 characters; resolves with the event's id once the server has acknowledged it. */
+  async send(user: User, room: string): Promise<string> {
+    const path = `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/send/m.room.message/${this.unique()}`;
+    const body = { msgtype: 'm.text', body: 'The quick brown fox jumps over the dog.' };
+    return (await this.ok('PUT', path, user, body))['event_id'] as string;
+  }
+
+  sync(user: User, query: string): Promise<Json> {
+    return this.ok('GET', `/_matrix/client/v3/sync?${query}`, user);
+  }
+}
+
+/** Runs `count` pieces of work, `atOnce` of them at a time, in order of their number; resolves with the seconds taken. */
+export async function drive(count: number, atOnce: number, work: (index: number) => Promise<unknown>): Promise<number> {
+  const from = performance.now();
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < count) await work(next++);
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, count) }, lane));
+  return (performance.now() - from) / 1000;
+}
+
+/** Milliseconds of `count` runs of `work`, one after the other. */
+export async function times(count: number, work: (index: number) => Promise<unknown>): Promise<number[]> {
+  const taken: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const from = performance.now();
+    await work(i);
+    taken.push(performance.now() - from);
+  }
+  return taken;
+}

@@ -1,0 +1,16 @@
+#!/bin/sh
+# npm start: installs and builds what is missing, then becomes the server. Arguments are flags of `runnel serve`.
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/install.sh
+
+# dist/.built is younger than everything that the build reads, unless something changed.
+if [ ! -e dist/.built ] || [ -n "$(find src package.json tsconfig.json tsconfig.base.json -newer dist/.built -print | head -n 1)" ]; then
+  echo 'Building …'
+  mkdir -p dist
+  touch dist/.building
+  node_modules/.bin/tsc -b tsconfig.json
+  mv dist/.building dist/.built
+fi
+
+exec node dist/main.js serve "$@"

@@ -1,0 +1,4 @@
+import { converseInSecret, converseThroughKills } from './encrypted-conversation.ts';
+
+// What the test calls from outside, by name and with JSON.
+Object.assign(globalThis, { converseInSecret, converseThroughKills });

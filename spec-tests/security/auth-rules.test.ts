@@ -1,0 +1,155 @@
+// Authorisation rules as a client meets them: SECURITY-CASES, part E.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Body, C, type Client, inRoom } from '../support/client.js';
+import { homeserver } from '../support/homeserver.js';
+
+const hs = await homeserver();
+test.after(() => hs.stop());
+
+const VERSIONS = ['6', '10', '11', '12'] as const;
+const FORBIDDEN = ['M_FORBIDDEN', 'M_BAD_STATE'];
+
+/** A room of `alice` with `bob` at level 50 and `carol` at 0. */
+async function ranked(
+  version: string,
+  override: Body = {},
+): Promise<{ alice: Client; bob: Client; carol: Client; room: string }> {
+  const [alice, bob, carol] = await hs.users('alice', 'bob', 'carol');
+  const room = await alice.createRoom({
+    preset: 'public_chat',
+    room_version: version,
+    power_level_content_override: {
+      users: { ...(version === '12' ? {} : { [alice.userId]: 100 }), [bob.userId]: 50 },
+      ...override,
+    },
+  });
+  await Promise.all([bob.join(room), carol.join(room)]);
+  return { alice, bob, carol, room };
+}
+const LEVELS = (room: string): string => inRoom(room, 'state', 'm.room.power_levels', '');
+
+for (const version of VERSIONS) {
+  test(`levels bound what is sent (version ${version})`, async () => {
+    const { bob, carol, room } = await ranked(version, { events_default: 50, events: { 'org.example.free': 0 } });
+    await bob.say(room, 'may');
+    const path = inRoom(room, 'send', 'm.room.message', 't');
+    await carol.fails(403, 'M_FORBIDDEN', 'PUT', path, { msgtype: 'm.text', body: 'may not' });
+    await carol.send(room, 'org.example.free', {});
+  });
+
+  test(`nobody raises themselves, or touches their equals (version ${version})`, async () => {
+    const { alice, bob, carol, room } = await ranked(version, { events: { 'm.room.power_levels': 50 } });
+    const levels = await alice.state(room, 'm.room.power_levels');
+    const refused = (client: Client, users: Body, more: Body = {}): Promise<Body> =>
+      client.fails(403, 'M_FORBIDDEN', 'PUT', LEVELS(room), {
+        ...levels,
+        ...more,
+        users: { ...levels['users'], ...users },
+      });
+    await refused(bob, { [bob.userId]: 51 });
+    await refused(bob, { [carol.userId]: 51 });
+    await refused(bob, {}, { users_default: 51 });
+    await refused(bob, {}, { ban: 51 });
+    await refused(bob, {}, { events: { ...levels['events'], 'org.example.x': 51 } });
+    await refused(carol, { [carol.userId]: 1 });
+    const promoted = { ...levels, users: { ...levels['users'], [carol.userId]: 50 } };
+    await bob.ok('PUT', LEVELS(room), promoted);
+    await carol.fails(403, 'M_FORBIDDEN', 'PUT', LEVELS(room), {
+      ...promoted,
+      users: { ...promoted.users, [bob.userId]: 0 },
+    });
+    await carol.ok('PUT', LEVELS(room), { ...promoted, users: { ...promoted.users, [carol.userId]: 0 } });
+  });
+
+  test(`kicks and bans reach only those below (version ${version})`, async () => {
+    const { alice, bob, carol, room } = await ranked(version);
+    const dave = await hs.user('dave');
+    await dave.join(room);
+    const levels = await alice.state(room, 'm.room.power_levels');
+    await alice.ok('PUT', LEVELS(room), { ...levels, users: { ...levels['users'], [dave.userId]: 50 } });
+    for (const action of ['kick', 'ban']) {
+      for (const target of [alice, dave]) {
+        await bob.fails(403, FORBIDDEN, 'POST', inRoom(room, action), { user_id: target.userId });
+      }
+    }
+    await bob.ban(room, carol.userId);
+    await bob.unban(room, carol.userId);
+  });
+
+  test(`a state key that is a user id is that user’s (version ${version})`, async () => {
+    const { alice, bob, carol, room } = await ranked(version, { state_default: 0 });
+    await carol.setState(room, 'org.example.own', carol.userId, { mine: true });
+    for (const client of [alice, bob]) {
+      await client.fails(403, 'M_FORBIDDEN', 'PUT', inRoom(room, 'state', 'org.example.own', carol.userId), {});
+    }
+    await carol.fails(403, 'M_FORBIDDEN', 'PUT', inRoom(room, 'state', 'org.example.own', '@not-me'), {});
+  });
+
+  test(`the creation is never made again nor taken away (version ${version})`, async () => {
+    const { alice, room } = await ranked(version);
+    const again = await alice.request('PUT', inRoom(room, 'state', 'm.room.create', ''), { room_version: '1' });
+    assert.ok([400, 403].includes(again.status), String(again.status));
+    const events = (await alice.ok('GET', inRoom(room, 'state'))) as unknown as Body[];
+    const create = events.find((event) => event['type'] === 'm.room.create')!;
+    await alice.request('PUT', inRoom(room, 'redact', create['event_id'], 't'), {});
+    assert.equal((await alice.state(room, 'm.room.create'))['room_version'], version);
+    await alice.say(room, 'still works');
+  });
+
+  test(`a member event is of a known kind and about whom it may be (version ${version})`, async () => {
+    const { alice, bob, carol, room } = await ranked(version);
+    const member = (of: Client): string => inRoom(room, 'state', 'm.room.member', of.userId);
+    for (const membership of ['foo', 5, null, {}]) {
+      const answer = await alice.request('PUT', member(bob), { membership });
+      assert.ok([400, 403].includes(answer.status), `${JSON.stringify(membership)}: ${answer.status}`);
+    }
+    await alice.fails(403, FORBIDDEN, 'PUT', member(await hs.user('eve')), { membership: 'join' });
+    await carol.fails(403, FORBIDDEN, 'PUT', member(bob), { membership: 'leave' });
+    assert.equal(await alice.membership(room, bob.userId), 'join');
+  });
+}
+
+for (const [what, levels] of Object.entries({
+  'text for a number': { ban: '50' },
+  'a fraction': { ban: 50.5 },
+  'null for a number': { ban: null },
+  'a list for a number': { ban: [] },
+  'a number that is too large': { ban: 2 ** 53 },
+  'a user that is none': { users: { bob: 50 } },
+  'a level of a user that is text': { users: { '@bob:localhost': '50' } },
+  'events that are no object': { events: [] },
+  'notifications that are no object': { notifications: 5 },
+} as Record<string, Body>)) {
+  test(`from version 10 on, power levels take no ${what}`, async () => {
+    const { alice, room } = await ranked('10');
+    const now = await alice.state(room, 'm.room.power_levels');
+    const answer = await alice.request('PUT', LEVELS(room), { ...now, ...levels });
+    assert.ok([400, 403].includes(answer.status), `${answer.status}`);
+    assert.deepEqual(await alice.state(room, 'm.room.power_levels'), now);
+  });
+}
+
+test('one joins only for oneself, by a rule that is known', async () => {
+  const [alice, bob] = await hs.users('alice', 'bob');
+  for (const join_rule of ['invite', 'private', 'unheard_of']) {
+    const room = await alice.createRoom();
+    const set = await alice.request('PUT', inRoom(room, 'state', 'm.room.join_rules', ''), { join_rule });
+    assert.ok([200, 400].includes(set.status), String(set.status));
+    const answer = await bob.request('POST', inRoom(room, 'join'), {});
+    assert.equal(answer.status, 403, join_rule);
+  }
+});
+
+test('two redactions that name each other, and one that names itself, end well', async () => {
+  const alice = await hs.user('alice');
+  const room = await alice.createRoom();
+  const eventId = await alice.say(room, 'x');
+  const first = await alice.redact(room, eventId);
+  const second = await alice.redact(room, first);
+  await alice.request('PUT', inRoom(room, 'redact', second, 't'), {});
+  await alice.messages(room, { limit: 50 });
+  await (await alice.login()).sync();
+  assert.deepEqual((await alice.event(room, eventId)).content, {});
+  await alice.ok('GET', `${C}/joined_rooms`);
+});

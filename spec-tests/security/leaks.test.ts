@@ -1,0 +1,168 @@
+// What must not be told: SECURITY-CASES, part P.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Body, C, type Client, inRoom, ofUser, query, saying, seg, texts } from '../support/client.js';
+import { homeserver } from '../support/homeserver.js';
+
+const hs = await homeserver();
+test.after(() => hs.stop());
+
+test('after a ban nothing of the room comes by sync any more', async () => {
+  const [alice, bob] = await hs.users('alice', 'bob');
+  const room = await alice.createRoom({ preset: 'public_chat' });
+  await bob.join(room);
+  await bob.sync();
+  await alice.ban(room, bob.userId);
+  const secret = await alice.say(room, 'now that he is gone');
+  await alice.setState(room, 'm.room.topic', '', { topic: 'hidden topic' });
+  await alice.setTyping(room, true);
+  await alice.receipt(room, 'm.read', secret);
+  const seen = [await bob.sync()];
+  seen.push(await bob.sync(), await bob.sync({ full_state: 'true' }), await (await bob.login()).sync());
+  for (const body of seen) {
+    const text = JSON.stringify(body['rooms'] ?? {});
+    for (const hidden of ['now that he is gone', 'hidden topic', 'm.typing', 'm.receipt']) {
+      assert.equal(text.includes(hidden), false, hidden);
+    }
+    assert.equal(body['rooms']?.join?.[room], undefined);
+  }
+});
+
+test('a private room and one that never was look alike', async () => {
+  const [alice, mallory] = await hs.users('alice', 'mallory');
+  const room = await alice.createRoom({ name: 'Hidden' });
+  const eventId = await alice.say(room, 'hidden');
+  const never = `!${'x'.repeat(43)}`;
+  const ask = async (path: (room: string) => string): Promise<unknown[]> =>
+    Promise.all(
+      [room, never].map(async (where) => {
+        const { status, body } = await mallory.request('GET', path(where));
+        return [status, body['errcode']];
+      }),
+    );
+  for (const path of [
+    (where: string) => inRoom(where, 'state'),
+    (where: string) => inRoom(where, 'members'),
+    (where: string) => inRoom(where, 'joined_members'),
+    (where: string) => `${inRoom(where, 'messages')}?dir=b`,
+    (where: string) => inRoom(where, 'event', eventId),
+    (where: string) => inRoom(where, 'state', 'm.room.name', ''),
+  ]) {
+    const [real, unreal] = await ask(path);
+    assert.deepEqual(real, unreal, path('!room'));
+  }
+});
+
+test('a run of events one may not see does not end the pages', async () => {
+  const [alice, bob, mallory] = await hs.users('alice', 'bob', 'mallory');
+  const room = await alice.createRoom({ preset: 'public_chat' });
+  await alice.say(room, 'the oldest');
+  await mallory.join(room);
+  for (let i = 0; i < 50; i++) await mallory.say(room, `noise ${i}`);
+  await bob.join(room);
+  await bob.ok('PUT', ofUser(bob, 'account_data', 'm.ignored_user_list'), { ignored_users: { [mallory.userId]: {} } });
+  const seen: string[] = [];
+  let from: string | undefined;
+  for (let n = 0; n < 40; n++) {
+    const page = await bob.messages(room, { limit: 5, ...(from === undefined ? {} : { from }) });
+    seen.push(...texts(page['chunk']));
+    from = page['end'];
+    if (from === undefined) break;
+  }
+  assert.deepEqual(seen, ['the oldest']);
+});
+
+test('private account data and receipts are in nobody else’s answers', async () => {
+  const [alice, bob] = await hs.users('alice', 'bob');
+  const room = await alice.createRoom({ preset: 'public_chat' });
+  await bob.join(room);
+  const eventId = await alice.say(room, 'x');
+  await bob.receipt(room, 'm.read.private', eventId);
+  await bob.ok('PUT', ofUser(bob, 'rooms', room, 'account_data', 'org.example.diary'), { dear: 'diary' });
+  await bob.ok('PUT', ofUser(bob, 'account_data', 'org.example.diary'), { dear: 'diary' });
+  const text = JSON.stringify(await alice.sync());
+  assert.equal(text.includes('org.example.diary'), false);
+  assert.equal(text.includes('m.read.private'), false);
+});
+
+test('bundled relations leave out what was redacted and who is ignored', async () => {
+  const [alice, bob, mallory] = await hs.users('alice', 'bob', 'mallory');
+  const room = await alice.createRoom({ preset: 'public_chat' });
+  await Promise.all([bob.join(room), mallory.join(room)]);
+  const root = await alice.say(room, 'root');
+  const inThread = (body: string): Body => ({
+    msgtype: 'm.text',
+    body,
+    'm.relates_to': { rel_type: 'm.thread', event_id: root },
+  });
+  const reply = await bob.send(room, 'm.room.message', inThread('a kind word'));
+  const rude = await mallory.send(room, 'm.room.message', inThread('a rude word'));
+  await mallory.redact(room, rude);
+  const after = (await alice.event(room, root))['unsigned']['m.relations']['m.thread'];
+  assert.equal(after.latest_event.event_id, reply);
+  await mallory.send(room, 'm.room.message', inThread('another rude word'));
+  await bob.ok('PUT', ofUser(bob, 'account_data', 'm.ignored_user_list'), { ignored_users: { [mallory.userId]: {} } });
+  const forBob = JSON.stringify(await bob.event(room, root));
+  assert.equal(forBob.includes('another rude word'), false);
+});
+
+test('an edit by someone else, or of another type, is never shown for the event', async () => {
+  const [alice, mallory] = await hs.users('alice', 'mallory');
+  const room = await alice.createRoom({ preset: 'public_chat' });
+  await mallory.join(room);
+  const root = await alice.say(room, 'as I said');
+  const edit = (body: string): Body => ({
+    msgtype: 'm.text',
+    body,
+    'm.new_content': { msgtype: 'm.text', body },
+    'm.relates_to': { rel_type: 'm.replace', event_id: root },
+  });
+  await mallory.send(room, 'm.room.message', edit('as I never said'));
+  await alice.send(room, 'org.example.other', edit('of another type'));
+  const event = await alice.event(room, root);
+  assert.equal(event['unsigned']?.['m.relations']?.['m.replace'], undefined);
+});
+
+test('membership in unsigned is the viewer’s own', async () => {
+  const [alice, bob] = await hs.users('alice', 'bob');
+  const room = await alice.createRoom({ preset: 'public_chat' });
+  const eventId = await alice.say(room, 'before bob');
+  await bob.join(room);
+  assert.equal((await alice.event(room, eventId))['unsigned'].membership, 'join');
+  assert.equal((await bob.event(room, eventId))['unsigned'].membership, 'leave');
+});
+
+test('answers are not kept for others: the same request of two users has two answers', async () => {
+  const [alice, bob] = await hs.users('alice', 'bob');
+  const room = await alice.createRoom();
+  const path = `${C}/sync${query({ timeout: 0 })}`;
+  const [mine, his] = await Promise.all([alice.ok('GET', path), bob.ok('GET', path)]);
+  assert.ok(mine['rooms'].join[room]);
+  assert.equal(his['rooms']?.join?.[room], undefined);
+});
+
+test('the name one has in a private room is not one’s name elsewhere', async () => {
+  const [alice, stranger] = await hs.users('alice', 'stranger');
+  const room = await alice.createRoom();
+  await alice.setState(room, 'm.room.member', alice.userId, { membership: 'join', displayname: 'Secret nick' });
+  const profile = await stranger.request('GET', `${C}/profile/${seg(alice.userId)}`);
+  assert.equal(JSON.stringify(profile.body).includes('Secret nick'), false);
+});
+
+test('presence stops with the last shared room', async () => {
+  const [alice, bob] = await hs.users('alice', 'bob');
+  const [room, own] = [await alice.createRoom({ preset: 'public_chat' }), await bob.createRoom()];
+  await bob.join(room);
+  await bob.sync();
+  await bob.leave(room);
+  await bob.sync();
+  const status = (client: Client): string => `${C}/presence/${seg(client.userId)}/status`;
+  await alice.ok('PUT', status(alice), { presence: 'online', status_msg: 'in private now' });
+  await bob.say(own, 'a sign');
+  let leaked = false;
+  await bob.syncUntil((body) => {
+    leaked ||= JSON.stringify(body).includes('in private now');
+    return saying(own, 'a sign')(body);
+  });
+  assert.equal(leaked, false);
+});

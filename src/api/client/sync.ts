@@ -1,0 +1,67 @@
+import type { App } from '#api/app.js';
+import { jsonParameter } from '#api/client/parameters.js';
+import { MatrixError } from '#core/errors.js';
+import { NO_SYNC_FILTER, parseSyncFilter, type SyncFilter } from '#core/filter.js';
+import type { UserId } from '#core/ids.js';
+import { boolean, integer, literal, object, optional, string } from '#core/schema.js';
+import { type Endpoint, endpoint } from '#http/endpoint.js';
+import { sync } from '#sync/sync.js';
+import { findFilter } from '#users/filters.js';
+
+/** The filter that a sync names by id or gives as JSON. */
+function filterOf({ users }: App, user: UserId, text: string | undefined): SyncFilter {
+  if (text === undefined) return NO_SYNC_FILTER;
+  if (text.startsWith('{')) return parseSyncFilter(jsonParameter('filter', text));
+  const stored = findFilter(users, user, text);
+  if (stored === undefined) throw new MatrixError('M_INVALID_PARAM', 'There is no such filter');
+  return parseSyncFilter(stored);
+}
+
+/** A token of an earlier answer; M_INVALID_PARAM for what this server has not given out. */
+function positionOf({ rooms }: App, since: string | undefined): number | undefined {
+  if (since === undefined) return undefined;
+  const position = /^\d{1,16}$/.test(since) ? Number(since) : Number.NaN;
+  if (!Number.isSafeInteger(position) || position > rooms.store.tip) {
+    throw new MatrixError('M_INVALID_PARAM', "'since' is no token of this server");
+  }
+  return position;
+}
+
+/** What is new (client-server API, Syncing). */
+export const syncEndpoints: readonly Endpoint<App>[] = [
+  endpoint({
+    id: 'sync',
+    method: 'GET',
+    path: '/_matrix/client/v3/sync',
+    caller: 'guest',
+    limit: 'read',
+    query: object({
+      filter: optional(string()),
+      since: optional(string()),
+      full_state: optional(boolean),
+      set_presence: optional(literal('online', 'offline', 'unavailable')),
+      timeout: optional(integer({ minimum: 0 })),
+      use_state_after: optional(boolean),
+      'org.matrix.msc4222.use_state_after': optional(boolean),
+    }),
+    async handle(app: App, { caller, query, request }) {
+      const since = positionOf(app, query.since);
+      const filter = filterOf(app, caller.user, query.filter);
+      const end = app.users.presences.syncing(caller.user, query.set_presence ?? 'online');
+      try {
+        return await sync(app.sync, {
+          viewer: { user: caller.user, device: caller.device, pair: `${caller.user} ${caller.device}` },
+          since,
+          filter,
+          fullState: query.full_state ?? false,
+          useStateAfter:
+            query.use_state_after === true || (query['org.matrix.msc4222.use_state_after'] === true && 'unstable'),
+          timeoutMs: query.timeout ?? 0,
+          signal: request.signal,
+        });
+      } finally {
+        end();
+      }
+    },
+  }),
+];

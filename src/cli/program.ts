@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import { COMMANDS } from '#cli/commands.js';
+import { run } from '#cli/run.js';
+import { SystemClock } from '#util/clock.js';
+import { systemRandom } from '#util/random.js';
+
+// Whoever read our lines may go away (`runnel user list | head`, a log collector): no reason for a server to end.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
+process.exitCode = await run(process.argv.slice(2), COMMANDS, {
+  env: process.env,
+  clock: new SystemClock(),
+  random: systemRandom,
+  out: (text) => void process.stdout.write(`${text}\n`),
+  err: (text) => void process.stderr.write(`${text}\n`),
+  readFile: (path) => readFileSync(path === '-' ? 0 : path, 'utf8'),
+  onStopSignal(listener) {
+    process.on('SIGTERM', listener);
+    process.on('SIGINT', listener);
+    return () => {
+      process.off('SIGTERM', listener);
+      process.off('SIGINT', listener);
+    };
+  },
+  onUnhandledRejection: (listener) => void process.on('unhandledRejection', listener),
+  exit: (code) => process.exit(code),
+});

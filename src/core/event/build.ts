@@ -1,0 +1,107 @@
+import { MatrixError } from '#core/errors.js';
+import {
+  MAX_AUTH_EVENTS,
+  MAX_DEPTH,
+  MAX_EVENT_BYTES,
+  MAX_PREV_EVENTS,
+  oversizedField,
+  pduFromTrusted,
+} from '#core/event/format.js';
+import { contentHashBytes, eventIdOfHash, eventSignedBytes } from '#core/event/hash.js';
+import type { Draft, Pdu, RawPdu } from '#core/event/pdu.js';
+import { EventId, type RoomId, type ServerName } from '#core/ids.js';
+import { canonicalBytes, JsonError, strictCanonicalProblem } from '#core/json.js';
+import type { JsonObject, JsonValue } from '#core/json-value.js';
+import type { RoomRules } from '#core/room-versions.js';
+import { type SigningKey, sha256 } from '#core/signing.js';
+import { assert } from '#util/assert.js';
+import { encodeBase64 } from '#util/base64.js';
+
+/** Where in a room's graph a new event goes, and who signs it. */
+export interface Place {
+  readonly rules: RoomRules;
+  /** Undefined exactly for the create event of a room whose id is that event's hash (version 12). */
+  readonly roomId: RoomId | undefined;
+  readonly prevEvents: readonly EventId[];
+  readonly authEvents: readonly EventId[];
+  /** One more than the deepest of `prevEvents`; brought down to the largest that there may be. */
+  readonly depth: number;
+  /** Milliseconds since the epoch, unless the draft has a time of its own. */
+  readonly originServerTs: number;
+  readonly serverName: ServerName;
+  readonly key: SigningKey;
+  /** The part of the event id that the sending server chooses in versions 1 and 2; unused in others. */
+  readonly opaqueId: string;
+  /** Versions 1 and 2: the reference hash, in unpadded base64, of an event referred to. */
+  readonly prevHashes?: (id: EventId) => string;
+}
+
+/** Size of `"hashes":{"sha256":"…"},` with its 43 characters of base64, in bytes. */
+const HASHES_BYTES = 66;
+
+/**
+ * Makes a PDU of a draft: content hash, signature and id (server-server API, Adding hashes and signatures to outgoing
+ * events). Throws MatrixError M_TOO_LARGE where it breaks a size limit, and M_BAD_JSON where the content can't be
+ * canonical JSON in this room version.
+ */
+export function buildPdu(draft: Draft, place: Place): Pdu {
+  const { rules } = place;
+  assert(place.prevEvents.length <= MAX_PREV_EVENTS, 'too many prev_events');
+  assert(place.authEvents.length <= MAX_AUTH_EVENTS, 'too many auth_events');
+  const json = unhashed(draft, place);
+  if (rules.strictCanonicalJson) {
+    const problem = strictCanonicalProblem(json);
+    if (problem !== undefined) throw new MatrixError('M_BAD_JSON', `The event holds ${problem}`);
+  }
+  try {
+    const hashed = contentHashBytes(json);
+    json['hashes'] = { sha256: encodeBase64(sha256(hashed)) };
+    const signed = eventSignedBytes(json, rules);
+    const signatures = { [place.serverName]: { [place.key.id]: place.key.sign(signed) } };
+    json['signatures'] = signatures;
+    const size =
+      hashed.length + HASHES_BYTES + canonicalBytes({ signatures }).length + unsignedSize(draft.unsigned) - 1;
+    if (size > MAX_EVENT_BYTES) throw new MatrixError('M_TOO_LARGE', 'The event is too large');
+    const id =
+      rules.eventIdFormat === 'server' ? EventId.of(json['event_id'] as string) : eventIdOfHash(sha256(signed), rules);
+    const pdu = pduFromTrusted(json, rules, id);
+    const oversized = oversizedField(pdu);
+    if (oversized !== undefined) throw new MatrixError('M_TOO_LARGE', oversized);
+    return pdu;
+  } catch (error) {
+    if (error instanceof JsonError) throw new MatrixError('M_BAD_JSON', `The event is no JSON: ${error.message}`);
+    throw error;
+  }
+}
+
+/** What `"unsigned":…,` adds to the event's size. */
+function unsignedSize(unsigned: JsonObject | undefined): number {
+  return unsigned === undefined ? 0 : canonicalBytes({ unsigned }).length - 1;
+}
+
+function unhashed(draft: Draft, place: Place): Record<string, JsonValue> & RawPdu {
+  const { rules } = place;
+  const inContent = draft.redacts !== undefined && rules.redactsInContent;
+  const json: Record<string, JsonValue> = {
+    type: draft.type,
+    sender: draft.sender,
+    content: inContent ? ({ ...draft.content, redacts: draft.redacts } as JsonObject) : draft.content,
+    origin_server_ts: draft.origin_server_ts ?? place.originServerTs,
+    depth: Math.min(place.depth, MAX_DEPTH),
+    prev_events: wireReferences(place.prevEvents, place),
+    auth_events: wireReferences(place.authEvents, place),
+  };
+  if (place.roomId !== undefined) json['room_id'] = place.roomId;
+  if (draft.state_key !== undefined) json['state_key'] = draft.state_key;
+  if (draft.redacts !== undefined && !inContent) json['redacts'] = draft.redacts;
+  if (draft.unsigned !== undefined) json['unsigned'] = draft.unsigned;
+  if (rules.eventIdFormat === 'server') json['event_id'] = `$${place.opaqueId}:${place.serverName}`;
+  return json;
+}
+
+function wireReferences(ids: readonly EventId[], place: Place): JsonValue {
+  if (place.rules.eventIdFormat !== 'server') return ids;
+  const { prevHashes } = place;
+  assert(prevHashes !== undefined || ids.length === 0, 'versions 1 and 2 need the hashes of the events referred to');
+  return ids.map((id) => [id, { sha256: prevHashes?.(id) ?? '' }]);
+}

@@ -1,0 +1,337 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { type AddressInfo, isIP } from 'node:net';
+import fastify from 'fastify';
+import { MatrixError } from '#core/errors.js';
+import { check } from '#core/schema.js';
+import { clientAddress } from '#http/address.js';
+import { accessToken, admit } from '#http/auth.js';
+import { ClientGone, parseBody, readBody, refuseBody } from '#http/body.js';
+import { closeWithSocket, connectionBound, refuseConnection } from '#http/connections.js';
+import { type Caller, type Endpoint, Reply, type RequestInfo } from '#http/endpoint.js';
+import { Exchange, type ExchangeContext } from '#http/exchange.js';
+import type { Limits } from '#http/limits.js';
+import { queryReader, type ReadQuery } from '#http/query.js';
+import { sendError, sendJson, sendPreflight, sendReply } from '#http/respond.js';
+import { Routes } from '#http/routes.js';
+import type { Clock } from '#util/clock.js';
+import type { Random } from '#util/random.js';
+
+/** Where the server writes what an operator needs to see; a pino logger fits. */
+export interface HttpLog {
+  isLevelEnabled(level: string): boolean;
+  debug(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** Bounds on what clients may take of the server. */
+export interface HttpBounds {
+  /** Body of an endpoint that names no limit, in bytes: an event of 64 KiB and as much again for its escapes. */
+  readonly bodyBytes: number;
+  /** Raw body (media) of an endpoint that names no limit, in bytes. */
+  readonly uploadBytes: number;
+  /** All headers together, in bytes; more gets 431. */
+  readonly headerBytes: number;
+  readonly headersWithinMs: number;
+  /** A JSON body must be complete after this time. */
+  readonly bodyWithinMs: number;
+  /** A raw body must be complete after this time. */
+  readonly uploadWithinMs: number;
+  /** A connection on which nothing moves is closed. Longer than any long poll. */
+  readonly silentMs: number;
+  /** Longer than the usual 60 s of reverse proxies, so that they are the ones that close idle connections. */
+  readonly keepAliveMs: number;
+  /** How often the bounds on time are looked at. */
+  readonly checkEveryMs: number;
+  readonly connections: number;
+  /** Connections from one address that is not a trusted proxy. */
+  readonly connectionsPerAddress: number;
+}
+
+export const HTTP_BOUNDS: HttpBounds = {
+  bodyBytes: 128 * 1024,
+  uploadBytes: 50 * 1024 * 1024,
+  headerBytes: 16 * 1024,
+  headersWithinMs: 20_000,
+  bodyWithinMs: 30_000,
+  uploadWithinMs: 15 * 60_000,
+  silentMs: 10 * 60_000,
+  keepAliveMs: 75_000,
+  checkEveryMs: 5_000,
+  connections: 10_000,
+  connectionsPerAddress: 500,
+};
+
+/** Headers beyond these are dropped unread. */
+const MOST_HEADERS = 200;
+
+/** What a stream into a response ends with when the client closes the connection. */
+const GONE = 'ERR_STREAM_PREMATURE_CLOSE';
+
+/** Stands for fastify's schema compilers, which nothing here asks for. */
+const noCompiler = () => () => (): never => {
+  throw new Error('fastify was given a schema');
+};
+
+export interface HttpServerOptions<App> {
+  /** Handed to every handler. */
+  readonly app: App;
+  readonly endpoints: readonly Endpoint<App>[];
+  /** Finds the caller of an access token, or says what is wrong with it (`M_UNKNOWN_TOKEN`, with `soft_logout`). */
+  readonly authenticate: (token: string, request: RequestInfo) => Promise<Caller | MatrixError> | Caller | MatrixError;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: HttpLog;
+  /** Turns an error of a lower layer into one for the caller: a full disk, say. Undefined for what is a bug. */
+  readonly toMatrixError?: (error: unknown) => MatrixError | undefined;
+  /** Addresses and networks whose `X-Forwarded-For` counts; default loopback. */
+  readonly trustedProxies?: readonly string[] | undefined;
+  readonly bounds?: Partial<HttpBounds>;
+}
+
+/** What a TLS listener shows of itself, both in PEM. */
+export interface TlsIdentity {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+export interface HttpServer {
+  /**
+   * Listens on one more address, by TLS where a certificate is given; port 0 takes a free one. Rejects with the system's
+   * error, such as `EADDRINUSE`.
+   */
+  listen(host: string, port: number, tls?: TlsIdentity): Promise<{ readonly host: string; readonly port: number }>;
+  /**
+   * Stops accepting, aborts the signal of waiting requests, lets running ones end, and after `withinMs`
+   * (default 10,000) closes what is left. Idempotent.
+   */
+  close(withinMs?: number): Promise<void>;
+}
+
+/**
+ * Builds the HTTP server for a table of endpoints: routes, CORS, limits, strict bodies and queries, callers, errors.
+ * Throws on a table with two endpoints for one method and path.
+ */
+export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServer {
+  const { app, limits, clock, log } = options;
+  const bounds: HttpBounds = { ...HTTP_BOUNDS, ...options.bounds };
+  const addresses = clientAddress(options.trustedProxies);
+  const routes = new Routes(options.endpoints);
+  const readers = new Map<Endpoint<App>, ReadQuery>();
+  const verbose = log.isLevelEnabled('debug');
+  const boot = options.random.token(4);
+  let counter = 0;
+  let stopping = false;
+  let running = 0;
+  let onIdle: () => void = () => {};
+  const servers = new Set<Server>();
+  const admitConnection = connectionBound(addresses, bounds.connectionsPerAddress);
+  const context: ExchangeContext = {
+    addresses,
+    waiting: new Set(),
+    stopping: () => stopping,
+    nextId: () => `${boot}-${(counter++).toString(36)}`,
+    uploadLimit: bounds.uploadBytes,
+  };
+
+  const ended = (): void => {
+    running -= 1;
+    if (running === 0) onIdle();
+  };
+
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
+    running += 1;
+    response.once('close', ended);
+    if (response.socket === null) closeWithSocket(request.socket, response);
+    if (stopping) response.shouldKeepAlive = false;
+    const { method = 'GET', url = '/' } = request;
+    try {
+      // A proxy's form of the target would let the path that is signed differ from the one that is served.
+      if (url[0] !== '/' && !(url === '*' && method === 'OPTIONS')) {
+        throw new MatrixError('M_UNRECOGNIZED', 'The request target must be a path', { status: 400 });
+      }
+      if (method === 'OPTIONS') {
+        sendPreflight(response);
+        return;
+      }
+      const mark = url.indexOf('?');
+      const match = routes.match(method, mark < 0 ? url : url.slice(0, mark));
+      if (match.kind === 'unknown') throw new MatrixError('M_UNRECOGNIZED', 'Unrecognized request');
+      if (match.kind === 'wrongMethod') {
+        throw new MatrixError('M_UNRECOGNIZED', 'The method is not allowed here', { status: 405 });
+      }
+      const rawQuery = mark < 0 ? '' : url.slice(mark + 1);
+      const exchange = new Exchange(context, request, response, match.route, match.params, rawQuery);
+      run(exchange).catch((error) => giveUp(response, error));
+    } catch (error) {
+      if (error instanceof MatrixError) sendError(request, response, clock, error);
+      else giveUp(response, error);
+    }
+  };
+
+  /** For what went wrong while an error was being answered: no request may end the process. */
+  const giveUp = (response: ServerResponse, error: unknown): void => {
+    log.error({ err: error }, 'answering failed');
+    response.destroy();
+  };
+
+  /** Carries one request through to its answer. */
+  const run = async (exchange: Exchange<App>): Promise<void> => {
+    const { request, response } = exchange;
+    const { endpoint } = exchange.route;
+    const startedMs = verbose ? clock.monotonicMs() : 0;
+    try {
+      const caller = await findCaller(exchange);
+      if (endpoint.limit !== 'free') limits.spend(endpoint.limit, caller?.user ?? exchange.ip);
+      checkParams(endpoint, exchange.params);
+      const query = readQuery(endpoint, exchange.rawQuery);
+      const body = await takeBody(exchange);
+      const input = { caller, params: exchange.params, query, body, request: exchange };
+      const result = await endpoint.handle(app, input);
+      if (stopping) response.shouldKeepAlive = false;
+      if (result instanceof Reply) await sendReply(request, response, clock, result);
+      else sendJson(request, response, clock, 200, result);
+    } catch (error) {
+      fail(exchange, error);
+    }
+    if (verbose) {
+      const ms = Math.round(clock.monotonicMs() - startedMs);
+      const { id, method, path } = exchange;
+      log.debug({ request: id, endpoint: endpoint.id, method, path, status: response.statusCode, ms }, 'request');
+    }
+  };
+
+  const findCaller = async (exchange: Exchange<App>): Promise<Caller | undefined> => {
+    const { endpoint } = exchange.route;
+    if (endpoint.caller === 'none') return undefined;
+    const token = accessToken(exchange.request.headers.authorization, exchange.rawQuery);
+    return admit(endpoint, token === undefined ? undefined : await options.authenticate(token, exchange));
+  };
+
+  const checkParams = (endpoint: Endpoint<App>, params: Readonly<Record<string, string>>): void => {
+    const problem = endpoint.params === undefined ? undefined : check(endpoint.params, params);
+    if (problem !== undefined) throw new MatrixError('M_INVALID_PARAM', `path parameter ${problem.message}`);
+  };
+
+  const readQuery = (endpoint: Endpoint<App>, raw: string): Readonly<Record<string, unknown>> => {
+    let reader = readers.get(endpoint);
+    if (reader === undefined) {
+      reader = queryReader(endpoint.query);
+      readers.set(endpoint, reader);
+    }
+    return reader(raw);
+  };
+
+  const takeBody = async (exchange: Exchange<App>): Promise<unknown> => {
+    const { request, response } = exchange;
+    const { endpoint } = exchange.route;
+    if (endpoint.method === 'GET' || endpoint.rawBody === true) return {};
+    const limit = endpoint.bodyLimit ?? bounds.bodyBytes;
+    refuseBody(request, limit);
+    const bytes = await readBody(request, response, { limit, withinMs: bounds.bodyWithinMs, clock });
+    const body = parseBody(bytes, endpoint.exactNumbers === true);
+    const problem = endpoint.body === undefined ? undefined : check(endpoint.body, body);
+    if (problem === undefined) return body;
+    throw new MatrixError(problem.kind === 'missing' ? 'M_MISSING_PARAM' : 'M_BAD_JSON', problem.message);
+  };
+
+  const fail = (exchange: Exchange<App>, error: unknown): void => {
+    const { request, response } = exchange;
+    let known = error instanceof MatrixError ? error : options.toMatrixError?.(error);
+    if (known === undefined && exchange.isAborted && (error as Error | undefined)?.name === 'AbortError') {
+      known = new MatrixError('M_UNKNOWN', 'The server is stopping', { status: 503 });
+    }
+    const clientGone = error instanceof ClientGone || (error as { code?: unknown } | undefined)?.code === GONE;
+    if (known === undefined && !clientGone) {
+      const { id, method } = exchange;
+      log.error({ err: error, request: id, endpoint: exchange.route.endpoint.id, method }, 'request failed');
+      known = new MatrixError('M_UNKNOWN', 'Internal server error');
+    }
+    // With half a response out, cutting the connection is the only way left to say that it is not whole.
+    if (known === undefined || response.headersSent) response.destroy();
+    else if (!response.destroyed) {
+      if (stopping) response.shouldKeepAlive = false;
+      sendError(request, response, clock, known);
+    }
+  };
+
+  // One wildcard: registering each path with fastify takes it a millisecond apiece, and it would decode before matching.
+  const framework = fastify({
+    logger: false,
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    requestIdHeader: false,
+    genReqId: () => '',
+    // No schema is ever given to fastify: without this it loads an ajv and a serializer of its own for naught.
+    schemaController: { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } },
+    routerOptions: { maxParamLength: bounds.headerBytes, querystringParser: () => ({}) },
+    // A target that fastify can't decode: our own table decodes, and answers in Matrix's form.
+    frameworkErrors: (_error, request, reply) => serve(request.raw, reply.raw),
+  });
+  for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
+    // Bodies are ours to read, after the caller is known.
+    framework.addHttpMethod(method, { hasBody: false, overrideExisting: true });
+  }
+  framework.all('/*', (request, reply) => serve(request.raw, reply.raw));
+  framework.setNotFoundHandler((request, reply) => serve(request.raw, reply.raw));
+
+  const open = (tls: TlsIdentity | undefined): Server => {
+    const settings = {
+      maxHeaderSize: bounds.headerBytes,
+      headersTimeout: bounds.headersWithinMs,
+      requestTimeout: bounds.uploadWithinMs,
+      keepAliveTimeout: bounds.keepAliveMs,
+      connectionsCheckingInterval: bounds.checkEveryMs,
+    };
+    const server: Server =
+      tls === undefined
+        ? createServer(settings, framework.routing)
+        : createTlsServer({ ...settings, cert: tls.certificate, key: tls.key }, framework.routing);
+    server.timeout = bounds.silentMs;
+    server.maxConnections = bounds.connections;
+    server.maxHeadersCount = MOST_HEADERS;
+    server.on('connection', admitConnection);
+    server.on('checkContinue', framework.routing);
+    server.on('clientError', refuseConnection);
+    return server;
+  };
+
+  const drain = async (withinMs: number): Promise<void> => {
+    const closed = [...servers].map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    for (const controller of context.waiting) controller.abort();
+    await new Promise<void>((resolve) => {
+      onIdle = resolve;
+      if (running === 0) resolve();
+      else clock.after(withinMs, resolve);
+    });
+    for (const server of servers) server.closeAllConnections();
+    await Promise.all(closed);
+    await framework.close();
+  };
+
+  let closing: Promise<void> | undefined;
+  return {
+    async listen(host, port, tls) {
+      await framework.ready();
+      const server = open(tls);
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen({ host, port }, () => {
+          server.off('error', reject);
+          resolve();
+        });
+      });
+      // Accepting can fail later on (EMFILE, say); the next attempt may succeed, so that must not end the process.
+      server.on('error', (err) => log.error({ err }, 'accepting connections failed'));
+      servers.add(server);
+      const { address, port: taken } = server.address() as AddressInfo;
+      return { host: isIP(host) === 0 ? address : host, port: taken };
+    },
+    close(withinMs = 10_000) {
+      stopping = true;
+      closing ??= drain(withinMs);
+      return closing;
+    },
+  };
+}

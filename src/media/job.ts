@@ -1,0 +1,6 @@
+import type { ThumbnailJob, ThumbnailMade } from '#media/make-thumbnail.js';
+import type { PageTags, PageTagsJob } from '#media/page-tags.js';
+
+/** What the media process does. */
+export type Job = ThumbnailJob | PageTagsJob;
+export type JobResult<J extends Job> = J extends ThumbnailJob ? ThumbnailMade : PageTags;

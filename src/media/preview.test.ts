@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import sharp from 'sharp';
+import type { MatrixError } from '#core/errors.js';
+import { mayFetch } from '#media/fetch-page.js';
+import { findMedia } from '#media/find.js';
+import { previewOf } from '#media/preview.js';
+import { sweep } from '#media/retention.js';
+import { openTestMedia } from '#media/testing.js';
+import { openHttpClient } from '#remote/http.js';
+import { publicAddresses } from '#remote/public-address.js';
+import { SystemClock } from '#util/clock.js';
+
+const here = new AbortController().signal;
+const refused = (error: MatrixError) => error.errcode === 'M_UNKNOWN' && error.status === 502;
+
+async function site(t: TestContext, listener: RequestListener, options: { deny?: string[]; allow?: string[] } = {}) {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    listener(request, response);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const previews = {
+    http: openHttpClient({
+      clock: new SystemClock(),
+      mayConnect: publicAddresses(options.allow ?? ['127.0.0.1']),
+    }),
+    deny: options.deny ?? [],
+  };
+  const { media, test } = await openTestMedia(t, { previews });
+  return {
+    asked,
+    media,
+    test,
+    port,
+    preview: (url: string) => previewOf(media, previews, url.replace('PORT', `${port}`)),
+  };
+}
+
+const image = () =>
+  sharp({ create: { width: 40, height: 30, channels: 3, background: 'red' } })
+    .png()
+    .toBuffer();
+
+test('a page yields its properties, with the image stored here', async (t) => {
+  const png = await image();
+  const { preview, media, asked } = await site(t, (request, response) => {
+    if (request.url === '/dir/pic.png') return void response.end(png);
+    if (request.url === '/start') return void response.writeHead(302, { location: '/dir/page' }).end();
+    response.setHeader('content-type', 'text/html');
+    response.end(
+      '<title>T</title><meta property="og:image" content="pic.png"><meta property="og:image:width" content="9000">',
+    );
+  });
+  const properties = await preview('http://127.0.0.1:PORT/start#part');
+  const { 'og:image': uri, ...rest } = properties;
+  assert.deepEqual(rest, {
+    'og:title': 'T',
+    'og:image:type': 'image/png',
+    'og:image:width': 40,
+    'og:image:height': 30,
+    'matrix:image:size': png.length,
+  });
+  const id = /^mxc:\/\/test\/(.+)$/.exec(String(uri))?.[1] ?? '';
+  const stored = await findMedia(media, { origin: 'test', id }, { signal: here });
+  assert.equal(stored.content.size, png.length);
+  assert.deepEqual(asked, ['/start', '/dir/page', '/dir/pic.png']);
+});
+
+test('a picture is its own preview, and what is neither page nor picture has none to tell', async (t) => {
+  const png = await image();
+  const { preview } = await site(t, (request, response) => {
+    response.setHeader('content-type', 'application/octet-stream');
+    response.end(request.url === '/p' ? png : '<title>not HTML</title>');
+  });
+  assert.equal((await preview('http://127.0.0.1:PORT/p'))['og:image:height'], 30);
+  assert.deepEqual(await preview('http://127.0.0.1:PORT/x'), {});
+});
+
+test('a page is asked once a day, one that failed after ten minutes, and many who ask at once share', async (t) => {
+  const { preview, asked, test } = await site(t, (request, response) => {
+    response.setHeader('content-type', 'text/html');
+    response.writeHead(request.url === '/good' ? 200 : 500).end('<title>x</title>');
+  });
+  const good = 'http://127.0.0.1:PORT/good';
+  const bad = 'http://127.0.0.1:PORT/bad';
+  await Promise.all([preview(good), preview(good), preview(good)]);
+  await assert.rejects(preview(bad), refused);
+  await assert.rejects(preview(bad), refused);
+  assert.deepEqual(asked.splice(0).sort(), ['/bad', '/good']);
+  test.clock.advance(600_000);
+  await preview(good);
+  await assert.rejects(preview(bad), refused);
+  assert.deepEqual(asked.splice(0), ['/bad']);
+  test.clock.advance(86_400_000);
+  await preview(good);
+  assert.deepEqual(asked, ['/good']);
+});
+
+test('neither URL, redirect nor image reaches an address that is not public', async (t) => {
+  const { preview, asked } = await site(t, (_, response) => void response.end('<title>secret</title>'), { allow: [] });
+  const urls = ['http://127.0.0.1:PORT/', 'http://localhost:PORT/', 'http://2130706433:PORT/', 'http://0.0.0.0:PORT/'];
+  for (const url of [...urls, 'http://[::ffff:127.0.0.1]:PORT/']) await assert.rejects(preview(url), refused, url);
+  assert.deepEqual(asked, []);
+});
+
+test('redirects and images pass the same checks as the URL', async (t) => {
+  const { preview, asked } = await site(
+    t,
+    (request, response) => {
+      if (request.url === '/redirect') return void response.writeHead(302, { location: 'http://[::1]:1234/' }).end();
+      if (request.url === '/denied') {
+        return void response.writeHead(302, { location: `http://localhost:${request.socket.localPort}/in` }).end();
+      }
+      if (request.url?.startsWith('/loop')) return void response.writeHead(301, { location: `${request.url}x` }).end();
+      response.setHeader('content-type', 'text/html');
+      const address = `http://localhost:${request.socket.localPort}/image`;
+      response.end(`<title>T</title><meta property="og:image" content="${address}">`);
+    },
+    { deny: ['localhost'] },
+  );
+  for (const path of ['redirect', 'denied', 'loop'])
+    await assert.rejects(preview(`http://127.0.0.1:PORT/${path}`), refused);
+  assert.equal(asked.filter((url) => url.startsWith('/loop')).length, 6);
+  assert.deepEqual(await preview('http://127.0.0.1:PORT/page'), { 'og:title': 'T' });
+  assert.equal(asked.includes('/image') || asked.includes('/in'), false);
+});
+
+test('only web addresses that nobody denied are asked', () => {
+  const allowed = ['http://a.example/', 'https://a.example:8443/x', 'http://a.example:80/'];
+  for (const url of allowed) assert.equal(mayFetch(new URL(url), ['b.example', '*.c.example']), true, url);
+  const denied = [
+    'file:///etc/passwd',
+    'data:text/html,x',
+    'gopher://a.example/',
+    'ftp://a.example/',
+    'http://u@a.example/',
+  ];
+  denied.push(
+    'http://:p@a.example/',
+    'http://a.example:22/',
+    'http://B.example/',
+    'http://b.example./',
+    'http://x.c.example/',
+  );
+  denied.push(`http://a.example/${'x'.repeat(3000)}`);
+  for (const url of denied) assert.equal(mayFetch(new URL(url), ['b.example', '*.c.example']), false, url);
+});
+
+test('what is no URL is said to be none', async (t) => {
+  const { preview } = await site(t, (_, response) => void response.end());
+  for (const url of ['', 'example', '//example.org', `http://x/${'a'.repeat(5000)}`]) {
+    await assert.rejects(preview(url), (error: MatrixError) => error.errcode === 'M_INVALID_PARAM');
+  }
+});
+
+test('compressed and endless pages are not unpacked and not waited for', async (t) => {
+  const { preview } = await site(t, (request, response) => {
+    response.setHeader('content-type', 'text/html');
+    if (request.url === '/zip') return void response.writeHead(200, { 'content-encoding': 'gzip' }).end('x');
+    response.write('<title>endless</title>');
+    const more = (): void => {
+      while (!response.destroyed && response.write(' '.repeat(65_536)));
+      response.once('drain', more);
+    };
+    more();
+  });
+  await assert.rejects(preview('http://127.0.0.1:PORT/zip'), refused);
+  assert.deepEqual(await preview('http://127.0.0.1:PORT/endless'), { 'og:title': 'endless' });
+});
+
+test('old previews and their images go', async (t) => {
+  const png = await image();
+  const { preview, media, test } = await site(t, (_, response) => void response.end(png));
+  const uri = String((await preview('http://127.0.0.1:PORT/'))['og:image']);
+  const at = { origin: 'test', id: uri.slice('mxc://test/'.length) };
+  test.clock.advance(47 * 3_600_000);
+  await sweep(media, here);
+  await findMedia(media, at, { signal: here });
+  test.clock.advance(2 * 3_600_000);
+  await sweep(media, here);
+  await assert.rejects(findMedia(media, at, { signal: here }), (error: MatrixError) => error.errcode === 'M_NOT_FOUND');
+});

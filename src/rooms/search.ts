@@ -1,0 +1,169 @@
+import { predecessorOf } from '#core/event/content.js';
+import type { Pdu } from '#core/event/pdu.js';
+import { allowsRoom, allowsRoomEvent, type RoomEventFilter } from '#core/filter.js';
+import type { RoomId, UserId } from '#core/ids.js';
+import { hasPhrase, parseWordQuery, type WordQuery, wordsOf } from '#core/words.js';
+import { ignoredBy } from '#rooms/ignored.js';
+import { findRoom, type Room, type Rooms, roomByNum, storedStateAt } from '#rooms/rooms.js';
+import { searchableText } from '#rooms/search-index.js';
+import { visibilityFor } from '#rooms/visibility.js';
+import type { StoredEvent } from '#store/events.js';
+import { memberships, postings, redactions } from '#store/schema.js';
+import type { EventNum, Order, RoomNum } from '#store/types.js';
+
+/** Newest occurrences of a word that are looked at in one room, and matches looked at over all rooms. */
+const ROOM_ROWS = 4_096;
+const FIRST_ROWS = 256;
+const MAX_MATCHES = 10_000;
+/** Matches between two turns of the event loop. */
+const SLICE = 100;
+/** Upgrades followed back from a room that the filter names. */
+const MAX_PREDECESSORS = 20;
+/** Length of a text, in words, that counts as usual: see `rankOf`. */
+const USUAL_LENGTH = 12;
+
+/** Types of event that can be found. */
+export type SearchedType = 'm.room.message' | 'm.room.name' | 'm.room.topic';
+
+export interface SearchQuery {
+  readonly term: string;
+  readonly types: ReadonlySet<SearchedType>;
+  readonly filter: RoomEventFilter;
+  readonly orderBy: 'rank' | 'recent';
+}
+
+/** An event that was found; the higher the rank, the better it matches. */
+export interface Hit {
+  readonly event: StoredEvent;
+  readonly rank: number;
+}
+
+export interface SearchResult {
+  /** All that was found, in the order asked for; what lies beyond the bounds of one search is not in it. */
+  readonly hits: readonly Hit[];
+  /** The words that were looked for. */
+  readonly words: readonly string[];
+}
+
+/**
+ * Searches the rooms that `viewer` is in or was, as far as they may see (client-server API, Server side search). Rooms
+ * whose messages are encrypted are left out, and so is what ignored users sent. Where the filter names rooms, those that
+ * they replaced are searched as well.
+ */
+export async function searchEvents(rooms: Rooms, viewer: UserId, query: SearchQuery): Promise<SearchResult> {
+  const parsed = parseWordQuery(query.term);
+  if (parsed.words.length === 0) return { hits: [], words: [] };
+  const filter = withPredecessors(rooms, query.filter);
+  const ignored = ignoredBy(rooms.store, viewer);
+  const hits: Hit[] = [];
+  let left = MAX_MATCHES;
+  for (const room of await searchedRooms(rooms, viewer, filter)) {
+    if (left <= 0) break;
+    const { sees } = visibilityFor(rooms, rooms.store, room.num, viewer);
+    for (const num of await matchesIn(rooms, room.num, parsed.words, left)) {
+      if (--left % SLICE === 0) await new Promise<void>((next) => setImmediate(next));
+      const event = rooms.events.get(rooms.store, num);
+      if (event === undefined || !query.types.has(event.pdu.type as SearchedType)) continue;
+      if (ignored.has(event.pdu.sender) || !allowsRoomEvent(filter, event.pdu) || !sees(event)) continue;
+      // Redacted while this search ran.
+      if (rooms.store.has(redactions, [event.pdu.event_id])) continue;
+      const rank = rankOf(event.pdu, parsed);
+      if (rank > 0) hits.push({ event, rank });
+    }
+  }
+  return { hits: hits.sort(query.orderBy === 'recent' ? byTime : byRank), words: parsed.words };
+}
+
+function byTime(a: Hit, b: Hit): number {
+  return b.event.order - a.event.order || b.event.num - a.event.num;
+}
+
+function byRank(a: Hit, b: Hit): number {
+  return b.rank - a.rank || byTime(a, b);
+}
+
+/**
+ * How well a text matches, between 0 (a phrase is not in it) and 1: words that come often count for more, the less so the
+ * longer the text is (the term frequency of BM25; rarity of words says nothing, since all of them must be there).
+ */
+function rankOf(pdu: Pdu, { words, phrases }: WordQuery): number {
+  const text = [...wordsOf(searchableText(pdu) ?? '')];
+  if (!phrases.every((phrase) => hasPhrase(text, phrase))) return 0;
+  const saturation = 1.2 * (0.25 + (0.75 * text.length) / USUAL_LENGTH);
+  let sum = 0;
+  for (const word of words) {
+    const times = text.filter((other) => other === word).length;
+    sum += times / (times + saturation);
+  }
+  return sum / words.length;
+}
+
+/** Rooms to search, those with the newest events first. */
+async function searchedRooms(rooms: Rooms, viewer: UserId, filter: RoomEventFilter): Promise<Room[]> {
+  const found: Room[] = [];
+  for await (const [[, num], row] of rooms.store.range(memberships, { prefix: [viewer] })) {
+    if (row.forgotten || row.membership === 'invite' || row.membership === 'knock') continue;
+    const room = roomByNum(rooms.store, num);
+    if (!allowsRoom(filter, room.head.id)) continue;
+    if (rooms.trees.get(rooms.store, room.head.state, 'm.room.encryption', '') === undefined) found.push(room);
+  }
+  return found.sort((a, b) => b.head.tip - a.head.tip);
+}
+
+/** The filter with the rooms that its rooms replaced. */
+function withPredecessors(rooms: Rooms, filter: RoomEventFilter): RoomEventFilter {
+  if (filter.rooms === undefined) return filter;
+  const all = new Set(filter.rooms);
+  for (const id of filter.rooms) {
+    let room = findRoom(rooms.store, id as RoomId);
+    for (let step = 0; room !== undefined && step < MAX_PREDECESSORS; step++) {
+      const create = storedStateAt(rooms, rooms.store, room.head.state, 'm.room.create', '')?.pdu;
+      const before = create && predecessorOf(create)?.roomId;
+      room = before === undefined ? undefined : findRoom(rooms.store, before);
+      if (room !== undefined) all.add(room.head.id);
+    }
+  }
+  return { ...filter, rooms: all };
+}
+
+/**
+ * Events of a room with all of the words, newest first. Of each word more and more occurrences are read until one has no
+ * more: the rarest is then known whole, and the others are only asked whether they stand there too.
+ */
+async function matchesIn(
+  rooms: Rooms,
+  room: RoomNum,
+  words: readonly string[],
+  most: number,
+): Promise<readonly EventNum[]> {
+  let rarest: readonly [Order, EventNum][] = [];
+  let chosen = 0;
+  for (let limit = FIRST_ROWS; limit <= ROOM_ROWS; limit *= 4) {
+    const lists = [];
+    for (const [index, word] of words.entries()) {
+      const rows = await rooms.store.list(postings, { prefix: [room, word], reverse: true, limit });
+      const list = rows.map(([[, , order], num]): [Order, EventNum] => [order, num]);
+      if (list.length < limit) return matching(rooms, room, words, index, list).slice(0, most);
+      lists.push(list);
+    }
+    // None is whole: the one that reaches back farthest is the rarest.
+    const reach = lists.map((list) => list.at(-1)![0]);
+    chosen = reach.indexOf(Math.min(...reach));
+    rarest = lists[chosen]!;
+    if (words.length === 1 && rarest.length >= most) break;
+  }
+  return matching(rooms, room, words, chosen, rarest).slice(0, most);
+}
+
+function matching(
+  rooms: Rooms,
+  room: RoomNum,
+  words: readonly string[],
+  known: number,
+  list: readonly [Order, EventNum][],
+): EventNum[] {
+  const others = words.filter((_, index) => index !== known);
+  return list
+    .filter(([order]) => others.every((word) => rooms.store.has(postings, [room, word, order])))
+    .map(([, num]) => num);
+}

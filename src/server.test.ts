@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { type Config, loadConfig } from '#config';
+import { openHttpClient } from '#remote/http.js';
+import { openServer, type Surroundings } from '#server';
+import { addUser, listUsers } from '#users/accounts.js';
+import { SystemClock } from '#util/clock.js';
+import { silentLog } from '#util/log.js';
+import { systemRandom } from '#util/random.js';
+
+const surroundings: Surroundings = { clock: new SystemClock(), random: systemRandom, log: silentLog };
+
+async function configured(t: TestContext, env: Readonly<Record<string, string>> = {}): Promise<Config> {
+  const directory = await mkdtemp(join(tmpdir(), 'runnel-server-'));
+  t.after(() => rm(directory, { recursive: true, force: true }));
+  const all = { RUNNEL_DATA: join(directory, 'data'), RUNNEL_LISTEN: '127.0.0.1:0', ...env };
+  return loadConfig({ flags: {}, env: all, readFile: () => '' }).config;
+}
+
+async function status(url: string): Promise<number> {
+  const http = openHttpClient({ clock: surroundings.clock });
+  try {
+    return (await http.request({ method: 'GET', url, timeoutMs: 10_000, maxBytes: 100_000 })).status;
+  } finally {
+    await http.close();
+  }
+}
+
+test('a server listens on all its addresses and stops listening when closed', async (t) => {
+  const server = await openServer(await configured(t, { RUNNEL_LISTEN: '127.0.0.1:0,127.0.0.1:0' }), surroundings);
+  assert.equal(server.addresses.length, 2);
+  const urls = server.addresses.map(({ host, port }) => `http://${host}:${port}/ready`);
+  for (const url of urls) assert.equal(await status(url), 200);
+  await Promise.all([server.close(), server.close()]);
+  for (const url of urls) await assert.rejects(status(url), { kind: 'unreachable' });
+});
+
+test('two whole servers run in one process and know nothing of one another', async (t) => {
+  const one = await openServer(await configured(t, { RUNNEL_SERVER_NAME: 'one.example' }), surroundings);
+  const two = await openServer(await configured(t, { RUNNEL_SERVER_NAME: 'two.example' }), surroundings);
+  await addUser(one.layers.users, { name: 'alice', password: 'a long password' });
+  assert.deepEqual(
+    (await listUsers(one.layers.users)).map(({ user }) => user),
+    ['@alice:one.example'],
+  );
+  assert.deepEqual(await listUsers(two.layers.users), []);
+  await one.close();
+  const [{ host, port } = assert.fail()] = two.addresses;
+  assert.equal(await status(`http://${host}:${port}/ready`), 200);
+  await two.close();
+});
+
+test('what was acknowledged is there after a restart', async (t) => {
+  const config = await configured(t);
+  const first = await openServer(config, surroundings);
+  await addUser(first.layers.users, { name: 'alice', password: 'a long password' });
+  await first.close();
+  const second = await openServer(config, surroundings);
+  assert.equal((await listUsers(second.layers.users)).length, 1);
+  await second.settle();
+  await second.close();
+});
+
+test('where an address is taken, everything is closed again', async (t) => {
+  const blocker = await openServer(await configured(t), surroundings);
+  const [{ port } = assert.fail()] = blocker.addresses;
+  const config = await configured(t);
+  const listen = [{ host: '127.0.0.1', port }];
+  await assert.rejects(openServer({ ...config, listen }, surroundings), { code: 'EADDRINUSE' });
+  await blocker.close();
+  const again = await openServer(config, surroundings);
+  await again.close();
+});

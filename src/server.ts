@@ -1,0 +1,292 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { App, Discovery } from '#api/app.js';
+import { ENDPOINTS } from '#api/endpoints.js';
+import type { Config } from '#config';
+import { MatrixError } from '#core/errors.js';
+import { RoomAlias, type RoomId, type ServerName, UserId } from '#core/ids.js';
+import type { Caller, Endpoint, RequestInfo } from '#http/endpoint.js';
+import { landingEndpoints } from '#http/landing.js';
+import { createLimits } from '#http/limits.js';
+import { createHttpServer, type HttpLog, type HttpServer, type TlsIdentity } from '#http/server.js';
+import { closeMedia, type Media, type MediaOptions, openMedia } from '#media/media.js';
+import { Push } from '#outbound/push.js';
+import { openHttpClient } from '#remote/http.js';
+import { publicAddresses } from '#remote/public-address.js';
+import { followBans, runBulkRedactions } from '#rooms/bulk-redactions.js';
+import { resolveAlias } from '#rooms/directory.js';
+import { changeMembershipIn } from '#rooms/membership.js';
+import { findRoom, memberOf, openRooms, type RoomHooks, type Rooms } from '#rooms/rooms.js';
+import { openStore } from '#store/db.js';
+import { Events } from '#store/events.js';
+import { keyFingerprint, openSigningKey } from '#store/key-file.js';
+import { StateTrees } from '#store/state.js';
+import { StoreError } from '#store/store-error.js';
+import type { Store } from '#store/types.js';
+import { type OpenedSync, openSync } from '#sync/open.js';
+import { findUser } from '#users/accounts.js';
+import { DelayedEvents } from '#users/delayed-events.js';
+import { checkInvitePermission } from '#users/invite-permission.js';
+import { memberProfile } from '#users/profile.js';
+import { followUpgrades } from '#users/room-upgrade.js';
+import { checkRejection } from '#users/server-notices.js';
+import { authenticate } from '#users/sessions.js';
+import { resumeTasks } from '#users/tasks.js';
+import { closeUsers, openUsers, type RoomVerbs, type Users } from '#users/users.js';
+import type { Clock } from '#util/clock.js';
+import type { Log } from '#util/log.js';
+import type { Random } from '#util/random.js';
+import { Tasks } from '#util/tasks.js';
+
+/** What comes in from outside, so that several whole servers run in one process. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** The opened layers, in the order in which they were opened. */
+export interface Layers {
+  readonly config: Config;
+  readonly store: Store;
+  readonly rooms: Rooms;
+  readonly users: Users;
+  readonly media: Media;
+  readonly sync: OpenedSync;
+}
+
+/** Layers without a front door: what the command line uses while no server runs. */
+export interface OpenedLayers {
+  readonly layers: Layers;
+  close(): Promise<void>;
+}
+
+/** A running server. */
+export interface Server {
+  readonly layers: Layers;
+  /** Where it listens, with the ports that the system gave. */
+  readonly addresses: readonly { readonly host: string; readonly port: number }[];
+  /** Resolves when nothing is waiting to be written and no background task runs. */
+  settle(): Promise<void>;
+  /** Stops accepting, lets running requests end, writes what is waiting, closes the store. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Opens everything below HTTP. Throws `StoreError` with a sentence for the operator. */
+export async function openLayers(config: Config, { clock, random, log }: Surroundings): Promise<OpenedLayers> {
+  const { serverName } = config;
+  const signingKey = await openSigningKey(config.data, random, log);
+  const signingKeyFingerprint = keyFingerprint(signingKey);
+  const store = await openStore({ directory: config.data, clock, serverName, signingKeyFingerprint, log });
+  const rooms = openRooms({
+    store,
+    events: new Events(),
+    trees: new StateTrees(),
+    clock,
+    random,
+    serverName,
+    signingKey,
+    defaultRoomVersion: config.defaultRoomVersion,
+    hooks: roomHooks(serverName),
+  });
+  const users = openUsers({
+    store,
+    clock,
+    random,
+    serverName,
+    rooms: roomVerbs(rooms),
+    options: {
+      registration: config.registration,
+      guests: config.guests,
+      limitFailures: config.rateLimits,
+      pushAllow: config.pushAllow ?? [],
+      ...(config.registrationSharedSecret !== undefined && { sharedSecret: config.registrationSharedSecret }),
+    },
+    onTaskError: (error) => log.error('A background task failed; it is tried again at the next start.', { error }),
+  });
+  followUpgrades(rooms);
+  followBans(rooms);
+  const media = await openMedia({ store, clock, random, log, serverName, options: mediaOptions(config, clock) });
+  const sync = openSync(rooms, users);
+  return {
+    layers: { config, store, rooms, users, media, sync },
+    async close() {
+      sync.close();
+      await closeUsers(users);
+      await closeMedia(media);
+      await store.close();
+    },
+  };
+}
+
+/** Opens a whole server and listens. Rejects, with everything closed again, where the store or an address can't be had. */
+export async function openServer(config: Config, surroundings: Surroundings): Promise<Server> {
+  const { clock, random, log } = surroundings;
+  const opened = await openLayers(config, surroundings);
+  const { layers } = opened;
+  const delayed = new DelayedEvents(layers.rooms, layers.users);
+  const app: App = {
+    serverName: config.serverName,
+    discovery: discoveryOf(config),
+    defaultRoomVersion: config.defaultRoomVersion,
+    rooms: layers.rooms,
+    users: layers.users,
+    media: layers.media,
+    sync: layers.sync,
+    delayed,
+  };
+  const landing: readonly Endpoint<App>[] = landingEndpoints({
+    serverName: config.serverName,
+    baseUrl: config.publicUrl,
+    registration: config.registration,
+    problem: () => layers.store.problem,
+  });
+  const http: HttpServer = createHttpServer<App>({
+    app,
+    endpoints: [...landing, ...ENDPOINTS],
+    authenticate: (token, request) => callerOf(layers.users, token, request),
+    limits: createLimits({ clock, mode: config.rateLimits ? 'on' : 'off' }),
+    clock,
+    random,
+    log: httpLog(config, log),
+    toMatrixError: storeProblem,
+    trustedProxies: config.trustedProxies,
+    bounds: { uploadBytes: config.maxUploadSize },
+  });
+  const addresses: { host: string; port: number }[] = [];
+  try {
+    for (const { host, port } of config.listen) addresses.push(await http.listen(host, port));
+    const tls = config.tlsListen === undefined ? undefined : await tlsIdentity(config);
+    for (const { host, port } of config.tlsListen ?? []) await http.listen(host, port, tls);
+  } catch (error) {
+    await http.close();
+    await opened.close();
+    throw error;
+  }
+  const tasks = new Tasks(clock, log);
+  delayed.start(tasks);
+  const push = new Push({ rooms: layers.rooms, users: layers.users, tasks, log });
+  const pushing = push.start().catch((error: unknown) => log.error('Push was not taken up.', { error }));
+  runBulkRedactions(layers.rooms, tasks);
+  const resumed = resumeTasks(layers.users).catch((error: unknown) => log.error('Tasks were not resumed.', { error }));
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await http.close();
+    await tasks.dispose();
+    await Promise.all([resumed, pushing]);
+    await push.close();
+    await opened.close();
+  };
+  return {
+    layers,
+    addresses,
+    async settle() {
+      await Promise.all([resumed, pushing]);
+      await Promise.all(layers.users.running.values());
+      await tasks.settle();
+      await layers.store.settle();
+    },
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+/** The caller of an access token, or what is wrong with it: endpoints that don't need one go on without. */
+function callerOf(users: Users, token: string, request: RequestInfo): Caller | MatrixError {
+  try {
+    return authenticate(users, token, request);
+  } catch (error) {
+    if (error instanceof MatrixError) return error;
+    throw error;
+  }
+}
+
+/** Reads the files of the TLS listener; throws a sentence for the operator where one is missing. */
+async function tlsIdentity(config: Config): Promise<TlsIdentity> {
+  if (config.tlsCertificate === undefined || config.tlsKey === undefined) {
+    throw new Error('tls_listen needs tls_certificate and tls_key');
+  }
+  const [certificate, key] = await Promise.all([
+    readFile(config.tlsCertificate, 'utf8'),
+    readFile(config.tlsKey, 'utf8'),
+  ]);
+  return { certificate, key };
+}
+
+/** What media is told of the configuration. */
+function mediaOptions(config: Config, clock: Clock): MediaOptions {
+  const previews = config.urlPreviews && {
+    http: openHttpClient({ clock, mayConnect: publicAddresses(config.urlPreviewAllow) }),
+    deny: config.urlPreviewDeny ?? [],
+  };
+  return {
+    directory: config.mediaDirectory ?? join(config.data, 'media'),
+    maxUploadBytes: config.maxUploadSize,
+    quotaBytes: config.mediaQuota,
+    lifetimeMs: config.mediaLifetime,
+    legacyOpen: config.legacyMedia,
+    ...(previews && { previews }),
+  };
+}
+
+/** What the well-known files say. */
+function discoveryOf(config: Config): Discovery {
+  const contact = config.supportContact;
+  const who =
+    contact === undefined ? [] : [contact.startsWith('@') ? { matrix_id: contact } : { email_address: contact }];
+  return {
+    baseUrl: config.publicUrl,
+    federation: config.federationAddress,
+    contacts: who.map((one) => ({ ...one, role: 'm.role.admin' })),
+    supportPage: config.supportPage,
+  };
+}
+
+/** What rooms ask of the layers above them. */
+function roomHooks(serverName: ServerName): RoomHooks {
+  return {
+    profileOf: memberProfile,
+    aliasPointsAt: (reader, alias, room) => RoomAlias.is(alias) && resolveAlias(reader, alias)?.roomId === room,
+    checkInvite: (reader, sender, target) => {
+      if (UserId.serverName(target) !== serverName) return;
+      // A name that nobody has yet may be invited: whoever registers it finds the invite.
+      if (findUser(reader, target)?.deactivated)
+        throw new MatrixError('M_FORBIDDEN', 'The account of this user is deactivated');
+      checkInvitePermission(reader, target, sender);
+    },
+    checkRejection,
+  };
+}
+
+/** What accounts ask of the rooms. */
+function roomVerbs(rooms: Rooms): RoomVerbs {
+  const change = async (user: UserId, roomId: RoomId, action: 'join' | 'leave', from: readonly string[]) => {
+    await rooms.store.commit((tx) => {
+      const room = findRoom(tx, roomId);
+      const now = room === undefined ? undefined : memberOf(tx, room, user)?.membership;
+      if (now === undefined || !from.includes(now)) return;
+      changeMembershipIn(rooms, tx, { roomId, sender: user, target: user, action, content: {} });
+    });
+  };
+  return {
+    leave: (user, roomId) => change(user, roomId, 'leave', ['join', 'invite', 'knock']),
+    showProfile: (user, roomId) => change(user, roomId, 'join', ['join']),
+  };
+}
+
+/** A disk that refuses is no bug of ours: the caller may come again. */
+function storeProblem(error: unknown): MatrixError | undefined {
+  if (!(error instanceof StoreError)) return undefined;
+  return new MatrixError('M_UNKNOWN', 'The server can not store anything at the moment', { status: 503 });
+}
+
+function httpLog(config: Config, log: Log): HttpLog {
+  const verbose = config.log === 'debug' || config.log === 'trace';
+  return {
+    isLevelEnabled: (level) => level !== 'debug' || verbose,
+    debug: (fields, message) => log.debug(message, { ...fields }),
+    error: (fields, message) => log.error(message, { ...fields }),
+  };
+}

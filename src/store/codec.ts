@@ -1,0 +1,168 @@
+import { crc32 } from 'node:zlib';
+import type { KeyPart, Keyspace } from '#store/keyspace.js';
+import { StoreError } from '#store/store-error.js';
+import { assert } from '#util/assert.js';
+
+/**
+ * Order-preserving keys. A key is one byte of keyspace id and then its parts, each with a tag of its own, so that bytes
+ * of one tuple are never those of another:
+ *
+ * - string: 0x02, its UTF-8 bytes with 0x00 written as 0x00 0xFF, and 0x00 as end;
+ * - integer: 0x14 + n, n bytes of magnitude, big end first; below zero 0x14 - n and the bytes complemented; 0x14 is 0.
+ *
+ * Byte order of keys is the order of tuples: integers by value, before them strings by their UTF-8 bytes.
+ */
+const STRING = 0x02;
+const ZERO = 0x14;
+/** Above every tag, so `prefix + 0xFF` is the end of all keys that begin with `prefix`. */
+const END = 0xff;
+const LARGEST_KEYSPACE = 0xfe;
+const MAX_INTEGER_BYTES = 7;
+
+let scratch = Buffer.allocUnsafe(4096);
+let length = 0;
+
+function room(bytes: number): void {
+  if (length + bytes <= scratch.length) return;
+  const larger = Buffer.allocUnsafe(Math.max(scratch.length * 2, length + bytes));
+  scratch.copy(larger, 0, 0, length);
+  scratch = larger;
+}
+
+function writeString(text: string): void {
+  // A lone surrogate would become U+FFFD and so another string's key.
+  assert(text.isWellFormed(), 'a key part holds a lone surrogate');
+  room(text.length * 3 + 2);
+  scratch[length++] = STRING;
+  if (text.includes('\0')) {
+    for (const byte of Buffer.from(text)) {
+      room(4);
+      scratch[length++] = byte;
+      if (byte === 0) scratch[length++] = 0xff;
+    }
+  } else {
+    length += scratch.write(text, length);
+  }
+  scratch[length++] = 0;
+}
+
+function writeInteger(value: number): void {
+  assert(Number.isSafeInteger(value), 'a key part is not a safe integer');
+  room(MAX_INTEGER_BYTES + 1);
+  let rest = Math.abs(value);
+  let size = 0;
+  for (let r = rest; r > 0; r = Math.floor(r / 256)) size++;
+  scratch[length] = value < 0 ? ZERO - size : ZERO + size;
+  const flip = value < 0 ? 0xff : 0;
+  for (let at = length + size; at > length; at--) {
+    scratch[at] = (rest % 256) ^ flip;
+    rest = Math.floor(rest / 256);
+  }
+  length += size + 1;
+}
+
+function write(keyspace: number, first: readonly KeyPart[], then: readonly KeyPart[]): void {
+  assert(Number.isInteger(keyspace) && keyspace > 0 && keyspace <= LARGEST_KEYSPACE, 'a keyspace id is out of range');
+  length = 0;
+  scratch[length++] = keyspace;
+  for (const parts of [first, then]) {
+    for (const part of parts) {
+      if (typeof part === 'string') writeString(part);
+      else writeInteger(part);
+    }
+  }
+}
+
+const NONE: readonly KeyPart[] = [];
+
+/** The bytes of a key. Also the lower bound of everything that begins with `parts`. */
+export function encodeKey(keyspace: number, parts: readonly KeyPart[], then: readonly KeyPart[] = NONE): Buffer {
+  write(keyspace, parts, then);
+  return Buffer.from(scratch.subarray(0, length));
+}
+
+/** The smallest bytes above every key that begins with `parts` and then `then`. */
+export function encodeKeyEnd(keyspace: number, parts: readonly KeyPart[], then: readonly KeyPart[] = NONE): Buffer {
+  write(keyspace, parts, then);
+  room(1);
+  scratch[length++] = END;
+  return Buffer.from(scratch.subarray(0, length));
+}
+
+/** Keyspace id and parts of a key. Throws `StoreError` corrupt for bytes that `encodeKey` did not make. */
+export function decodeKey(key: Buffer): { keyspace: number; parts: KeyPart[] } {
+  const bad = (): never => {
+    throw new StoreError('corrupt', `a key on disk can not be read: ${key.toString('hex')}`);
+  };
+  const parts: KeyPart[] = [];
+  const keyspace = key[0] ?? bad();
+  let at = 1;
+  while (at < key.length) {
+    const tag = key[at++]!;
+    if (tag === STRING) {
+      const bytes: number[] = [];
+      let plainEnd = key.indexOf(0, at);
+      if (plainEnd < 0) bad();
+      if (key[plainEnd + 1] !== 0xff) {
+        parts.push(key.toString('utf8', at, plainEnd));
+        at = plainEnd + 1;
+        continue;
+      }
+      for (plainEnd = at; ; plainEnd++) {
+        const byte = key[plainEnd];
+        if (byte === undefined) bad();
+        if (byte !== 0) bytes.push(byte!);
+        else if (key[plainEnd + 1] === 0xff) {
+          bytes.push(0);
+          plainEnd++;
+        } else break;
+      }
+      parts.push(Buffer.from(bytes).toString('utf8'));
+      at = plainEnd + 1;
+    } else {
+      const size = Math.abs(tag - ZERO);
+      if (size > MAX_INTEGER_BYTES || at + size > key.length) bad();
+      const flip = tag < ZERO ? 0xff : 0;
+      let value = 0;
+      for (let i = 0; i < size; i++) value = value * 256 + (key[at++]! ^ flip);
+      parts.push(tag < ZERO ? -value : value);
+    }
+  }
+  return { keyspace, parts };
+}
+
+const CRC_BYTES = 4;
+
+/**
+ * A value as it lies on disk: its bytes and a CRC-32 over key and value, so that rot in a table file and a value that
+ * strayed to another key are noticed when they are read (LevelDB does not verify its own checksums on reads).
+ */
+export function seal(key: Buffer, value: Buffer): Buffer {
+  const sealed = Buffer.allocUnsafe(value.length + CRC_BYTES);
+  value.copy(sealed);
+  sealed.writeUInt32LE(crc32(value, crc32(key)), value.length);
+  return sealed;
+}
+
+/** The CRC of a sealed value. */
+export function crcOf(sealed: Buffer): number {
+  return sealed.readUInt32LE(sealed.length - CRC_BYTES);
+}
+
+/** The value in `sealed`; `StoreError` corrupt, naming keyspace and key, where the check fails. */
+export function unseal(key: Buffer, sealed: Buffer, keyspace: Keyspace<readonly KeyPart[], unknown>): Buffer {
+  const value = sealed.subarray(0, Math.max(0, sealed.length - CRC_BYTES));
+  if (sealed.length < CRC_BYTES || crc32(value, crc32(key)) !== crcOf(sealed)) {
+    throw new StoreError('corrupt', `the row ${keyspace.name} ${describeKey(key)} is damaged on disk`);
+  }
+  return value;
+}
+
+/** A key for people: its parts as JSON, or hexadecimal where they can't be read. */
+export function describeKey(key: Buffer): string {
+  try {
+    return JSON.stringify(decodeKey(key).parts);
+  } catch {
+    return key.toString('hex');
+  }
+}

@@ -1,0 +1,101 @@
+import { crc32 } from 'node:zlib';
+import { encodeKey, seal } from '#store/codec.js';
+import type { BatchOperation } from '#store/kv.js';
+import type { CommittedReader } from '#store/read.js';
+import { journal } from '#store/schema.js';
+import { StoreError } from '#store/store-error.js';
+
+/** Bytes of writes whose journal rows are kept: more than LevelDB's log files can hold together. */
+const KEEP_BYTES = 16 << 20;
+/** Rows removed with one batch, at most. */
+const PRUNE_ROWS = 256;
+
+export interface JournalRow {
+  /** CRC over the previous row's check and this batch's content. */
+  readonly check: number;
+  /** Bytes that the batch wrote. */
+  readonly bytes: number;
+  /** CRC over the CRCs of the batch's values, and its deleted keys. */
+  readonly content: number;
+}
+
+/**
+ * One row a physical batch, inside that batch. LevelDB skips damaged stretches in the middle of its log without a word;
+ * a batch lost that way leaves a gap in the sequence or a broken chain of checks, which `open` refuses.
+ */
+export class Journal {
+  #first = 1;
+  #last = 0;
+  #check = 0;
+  #keptBytes = 0;
+  readonly #reader: CommittedReader;
+
+  private constructor(reader: CommittedReader) {
+    this.#reader = reader;
+  }
+
+  /** Reads the rows that are kept and checks that none is missing. Throws `StoreError` corrupt. */
+  static async open(reader: CommittedReader): Promise<Journal> {
+    const made = new Journal(reader);
+    let first = true;
+    for await (const [[sequence], row] of reader.range(journal)) {
+      if (first) made.#first = sequence;
+      else if (sequence !== made.#last + 1) throw lost(made.#last + 1, sequence - 1);
+      else if (chain(made.#check, row.content, row.bytes) !== row.check) throw lost(sequence, sequence);
+      first = false;
+      made.#last = sequence;
+      made.#check = row.check;
+      made.#keptBytes += row.bytes;
+    }
+    return made;
+  }
+
+  /** Number of the newest batch. */
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Adds the row for a batch of `operations` to it, and removes rows no longer needed. Call `wrote` or `open` after. */
+  append(operations: BatchOperation[]): void {
+    let bytes = 0;
+    let content = 0;
+    for (const op of operations) {
+      bytes += op.key.length + (op.type === 'put' ? op.value.length : 0);
+      // The last four bytes of a value are its CRC over key and value.
+      content = crc32(op.type === 'put' ? op.value.subarray(-4) : op.key, content);
+    }
+    const check = chain(this.#check, content, bytes);
+    this.#last++;
+    this.#check = check;
+    this.#keptBytes += bytes;
+    put(operations, this.#last, { check, bytes, content });
+    for (let pruned = 0; pruned < PRUNE_ROWS && this.#first < this.#last; pruned++) {
+      const oldest = this.#reader.get(journal, [this.#first]);
+      if (oldest === undefined || this.#keptBytes - oldest.bytes < KEEP_BYTES) break;
+      operations.push({ type: 'del', key: encodeKey(journal.id, [this.#first]) });
+      this.#keptBytes -= oldest.bytes;
+      this.#first++;
+    }
+  }
+}
+
+function put(operations: BatchOperation[], sequence: number, row: JournalRow): void {
+  const key = encodeKey(journal.id, [sequence]);
+  operations.push({ type: 'put', key, value: seal(key, journal.value.encode(row)) });
+}
+
+const chained = Buffer.alloc(8);
+function chain(check: number, content: number, bytes: number): number {
+  chained.writeUInt32LE(content, 0);
+  chained.writeUInt32LE(bytes >>> 0, 4);
+  return crc32(chained, check);
+}
+
+function lost(from: number, to: number): StoreError {
+  const which = from === to ? `batch ${from}` : `batches ${from} to ${to}`;
+  return new StoreError(
+    'corrupt',
+    `the database has lost ${which} from the middle of its log: acknowledged writes are gone. ` +
+      'Restore a backup; nothing was changed.',
+  );
+}

@@ -1,0 +1,83 @@
+import { link, open, readFile, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { formatSigningKey, parseSigningKey, type SigningKey, signingKeyFromSeed } from '#core/signing.js';
+import { databasePath, expectDatabase } from '#store/directory.js';
+import { codeOf } from '#store/kv.js';
+import { StoreError } from '#store/store-error.js';
+import type { Log } from '#util/log.js';
+import type { Random } from '#util/random.js';
+
+const SEED_BYTES = 32;
+/** Permission bits of everyone but the owner. */
+const OTHERS = 0o077;
+
+/** File of the server's signing key in the data directory: outside the database, so that it can be kept apart from it. */
+export function keyFilePath(directory: string): string {
+  return join(directory, 'signing.key');
+}
+
+/** What the database remembers of the key, to refuse another one. No secret. */
+export function keyFingerprint(key: SigningKey): string {
+  return `${key.id} ${key.publicKey}`;
+}
+
+/**
+ * Reads the server's signing key, or makes it (mode 0600, whatever the umask) where there has never been a database.
+ * Throws `StoreError`: signingKey where the file is gone though a database is here, or is no key; noPermission.
+ */
+export async function openSigningKey(directory: string, random: Random, log: Log): Promise<SigningKey> {
+  await expectDatabase(directory);
+  const path = keyFilePath(directory);
+  const text = await readText(path);
+  if (text !== undefined) {
+    const key = parseSigningKey(text);
+    if (key === undefined) {
+      throw new StoreError('signingKey', `${path} is not a signing key ("ed25519 <version> <seed>"): restore the file`);
+    }
+    const { mode } = await stat(path);
+    if ((mode & OTHERS) !== 0) log.warn('Others can read the signing key; its mode should be 0600.', { path });
+    return key;
+  }
+  if ((await readText(join(databasePath(directory), 'CURRENT'))) !== undefined) {
+    throw new StoreError(
+      'signingKey',
+      `${path} is missing, though there is a database: restore it from a backup. Without it other servers would not ` +
+        'know this one any more.',
+    );
+  }
+  const key = signingKeyFromSeed(random.bytes(SEED_BYTES));
+  await writeDurably(path, formatSigningKey(key), `${path}.${random.token(6)}`);
+  return key;
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw new StoreError('noPermission', `${path} can not be read: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** Writes beside and links into place, so that the file is there whole or not at all, and none is ever replaced. */
+async function writeDurably(path: string, text: string, beside: string): Promise<void> {
+  const file = await open(beside, 'wx', 0o600);
+  try {
+    await file.chmod(0o600);
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  try {
+    await link(beside, path);
+  } finally {
+    await unlink(beside);
+  }
+  const folder = await open(join(path, '..'), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}

@@ -1,0 +1,56 @@
+/** One element of a key tuple. Strings order by their bytes, integers numerically (negative ones included). */
+export type KeyPart = string | number;
+
+/** How a keyspace's values are written. `decode(encode(v))` equals `v`; encoded bytes are immutable. */
+export interface ValueCodec<V> {
+  encode(value: V): Buffer;
+  decode(bytes: Buffer): V;
+  /** Values are never changed once made, so readers may be given the very object that was put. */
+  readonly keepsPutValue?: true;
+}
+
+/**
+ * One kind of row. Every keyspace is declared once in `store/schema.ts`; nobody glues key bytes by hand.
+ * `K` is the tuple of key parts, `V` the decoded value, which readers must treat as immutable (it may be cached).
+ */
+export interface Keyspace<K extends readonly KeyPart[], V> {
+  /** Stable number on disk; never reused. */
+  readonly id: number;
+  readonly name: string;
+  /** One sentence: what a row says. */
+  readonly purpose: string;
+  /** Names of the key parts, for docs and `runnel check`. */
+  readonly keyParts: readonly string[];
+  /** The one source file that may put or delete rows, relative to src. */
+  readonly writer: string;
+  /** Keyspaces or facts this can be rebuilt from, or undefined where it is a source of truth. */
+  readonly derivedFrom?: string;
+  readonly value: ValueCodec<V>;
+  /** How many bytes (of encoded value) of decoded values to keep in memory; 0 or absent for none. */
+  readonly cacheBytes?: number;
+  /** Phantom: gives the key tuple its type. */
+  readonly _key?: K;
+}
+
+/** JSON values. `undefined` fields vanish. Integers only where the type says so. */
+export function json<V>(): ValueCodec<V> {
+  return {
+    encode: (value) => Buffer.from(JSON.stringify(value)),
+    decode: (bytes) => JSON.parse(bytes.toString('utf8')) as V,
+  };
+}
+
+/** Raw bytes, kept as they are. */
+export const bytes: ValueCodec<Buffer> = { encode: (value) => value, decode: (value) => value };
+
+/** A string as UTF-8. */
+export const text: ValueCodec<string> = { encode: (v) => Buffer.from(v), decode: (b) => b.toString('utf8') };
+
+/** A safe integer as its decimal digits: short for small ones, readable in a dump. */
+export const integer: ValueCodec<number> = {
+  encode: (v) => Buffer.from(String(v)),
+  decode: (b) => Number(b.toString()),
+};
+
+/** Rows whose key says everything. */
+export const presence: ValueCodec<true> = { encode: () => Buffer.alloc(0), decode: () => true };

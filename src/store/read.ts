@@ -1,0 +1,202 @@
+import { decodeKey, describeKey, encodeKey, encodeKeyEnd, unseal } from '#store/codec.js';
+import type { KeyPart, Keyspace } from '#store/keyspace.js';
+import { type AnyKeyspace, type IteratorOptions, type KeyValueDb, readError, untyped } from '#store/kv.js';
+import { KEYSPACES } from '#store/schema.js';
+import type { RangeOptions, Reader, ScannedRow } from '#store/types.js';
+import { Lru } from '#util/lru.js';
+
+/** Rows fetched from the database at a time, at most. */
+const CHUNK_ROWS = 256;
+/** Bytes that an iterator may hold, at most (a single larger row still comes through). */
+const CHUNK_BYTES = 64 * 1024;
+/** What a cached row costs beside its value: the entry and its key. */
+const CACHE_ENTRY_BYTES = 100;
+
+/** A key with the form that maps use. */
+export interface EncodedKey {
+  readonly bytes: Buffer;
+  readonly id: string;
+}
+
+export function encodedKey(keyspace: AnyKeyspace, parts: readonly KeyPart[]): EncodedKey {
+  const bytes = encodeKey(keyspace.id, parts);
+  return { bytes, id: bytes.toString('latin1') };
+}
+
+/** Reads of committed rows, with the caches of decoded values that the catalogue asks for. */
+export class CommittedReader implements Reader {
+  readonly #db: KeyValueDb;
+  readonly #caches = new Map<number, Lru<string, unknown>>();
+
+  constructor(db: KeyValueDb) {
+    this.#db = db;
+  }
+
+  get<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K): V | undefined {
+    const space = untyped(keyspace);
+    if (!space.cacheBytes) return this.#read(space, encodeKey(space.id, key)) as V | undefined;
+    return this.getEncoded(space, encodedKey(space, key)) as V | undefined;
+  }
+
+  has<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K): boolean {
+    return this.get(keyspace, key) !== undefined;
+  }
+
+  /** As `get`, for a key that is encoded already. */
+  getEncoded(keyspace: AnyKeyspace, key: EncodedKey): unknown {
+    if (!keyspace.cacheBytes) return this.#read(keyspace, key.bytes);
+    const cache = this.#cache(keyspace);
+    const held = cache.get(key.id);
+    if (held !== undefined) return held;
+    const stored = this.#stored(key.bytes);
+    if (stored === undefined) return undefined;
+    const bytes = unseal(key.bytes, stored, keyspace);
+    const value = keyspace.value.decode(bytes);
+    cache.set(key.id, value, bytes.length + key.bytes.length + CACHE_ENTRY_BYTES);
+    return value;
+  }
+
+  /** Tells the cache what a commit wrote: `value` undefined where it is not decoded yet or the row is gone. */
+  wrote(keyspace: AnyKeyspace, id: string, value: unknown, valueBytes: number): void {
+    if (!keyspace.cacheBytes) return;
+    const cache = this.#cache(keyspace);
+    if (value === undefined) cache.delete(id);
+    else cache.set(id, value, valueBytes + id.length + CACHE_ENTRY_BYTES);
+  }
+
+  /** Forgets everything held in memory. */
+  dropCaches(): void {
+    this.#caches.clear();
+  }
+
+  async *range<K extends readonly KeyPart[], V>(
+    keyspace: Keyspace<K, V>,
+    options: RangeOptions = {},
+  ): AsyncGenerator<[K, V], void, undefined> {
+    const space = untyped(keyspace);
+    const bounds = boundsOf(space, options);
+    if (bounds.limit === 0) return;
+    const iterator = this.#open(bounds);
+    try {
+      for (;;) {
+        const rows = await iterator.nextv(CHUNK_ROWS).catch((error: unknown) => {
+          throw readError(error);
+        });
+        if (rows.length === 0) return;
+        for (const row of rows) yield decodeRow(keyspace, row);
+      }
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  async list<K extends readonly KeyPart[], V>(
+    keyspace: Keyspace<K, V>,
+    options: RangeOptions & { readonly limit: number },
+  ): Promise<[K, V][]> {
+    const rows: [K, V][] = [];
+    for await (const row of this.range(keyspace, options)) rows.push(row);
+    return rows;
+  }
+
+  /** See `Store.scan`. */
+  async *scan(): AsyncGenerator<ScannedRow, void, undefined> {
+    const bounds = {
+      gte: Buffer.of(0),
+      lt: Buffer.of(0xff),
+      reverse: false,
+      limit: -1,
+      highWaterMarkBytes: CHUNK_BYTES,
+    };
+    const iterator = this.#open(bounds);
+    try {
+      for (;;) {
+        let rows: [Buffer, Buffer][];
+        try {
+          rows = await iterator.nextv(CHUNK_ROWS);
+        } catch (error) {
+          yield {
+            keyspace: undefined,
+            parts: [],
+            value: undefined,
+            problem: `unreadable: ${readError(error).message}`,
+          };
+          return;
+        }
+        if (rows.length === 0) return;
+        for (const [key, stored] of rows) yield this.#scanned(key, stored);
+      }
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  #scanned(key: Buffer, stored: Buffer): ScannedRow {
+    const keyspace = KEYSPACES.find((space) => space.id === key[0]);
+    const damaged = (problem: string): ScannedRow => ({
+      keyspace,
+      parts: [describeKey(key)],
+      value: undefined,
+      problem,
+    });
+    if (keyspace === undefined) return damaged('no keyspace has this key');
+    try {
+      const { parts } = decodeKey(key);
+      if (parts.length !== keyspace.keyParts.length) return damaged('the key has the wrong number of parts');
+      const value = keyspace.value.decode(unseal(key, stored, keyspace));
+      if (this.#stored(key) === undefined) return damaged('a point read does not find the row');
+      return { keyspace, parts, value, problem: undefined };
+    } catch (error) {
+      return damaged(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #open(bounds: IteratorOptions): ReturnType<KeyValueDb['iterator']> {
+    try {
+      return this.#db.iterator(bounds);
+    } catch (error) {
+      throw readError(error);
+    }
+  }
+
+  #cache(keyspace: AnyKeyspace): Lru<string, unknown> {
+    let cache = this.#caches.get(keyspace.id);
+    if (cache === undefined) {
+      cache = new Lru(keyspace.cacheBytes ?? 0);
+      this.#caches.set(keyspace.id, cache);
+    }
+    return cache;
+  }
+
+  #stored(key: Buffer): Buffer | undefined {
+    try {
+      return this.#db.getSync(key);
+    } catch (error) {
+      throw readError(error);
+    }
+  }
+
+  #read(keyspace: AnyKeyspace, key: Buffer): unknown {
+    const stored = this.#stored(key);
+    return stored === undefined ? undefined : keyspace.value.decode(unseal(key, stored, keyspace));
+  }
+}
+
+function decodeRow<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, [key, stored]: [Buffer, Buffer]): [K, V] {
+  const parts = decodeKey(key).parts as unknown as K;
+  return [parts, keyspace.value.decode(unseal(key, stored, untyped(keyspace)))];
+}
+
+function boundsOf(keyspace: AnyKeyspace, options: RangeOptions): IteratorOptions {
+  const prefix = options.prefix ?? [];
+  const { gt, gte, lt, lte } = options;
+  const lowest = gt ? encodeKeyEnd(keyspace.id, prefix, gt) : encodeKey(keyspace.id, prefix, gte);
+  const highest = lt ? encodeKey(keyspace.id, prefix, lt) : encodeKeyEnd(keyspace.id, prefix, lte);
+  return {
+    gte: lowest,
+    lt: highest,
+    reverse: options.reverse ?? false,
+    limit: options.limit ?? Number.POSITIVE_INFINITY,
+    highWaterMarkBytes: CHUNK_BYTES,
+  };
+}

@@ -1,0 +1,273 @@
+import type { JsonObject, JsonValue } from '#core/json-value.js';
+import { ownString } from '#core/json-value.js';
+import { shown } from '#rooms/redactions.js';
+import type { Rooms } from '#rooms/rooms.js';
+import { storedStateAt } from '#rooms/rooms.js';
+import type { StoredEvent } from '#store/events.js';
+import { members, timeline, unread } from '#store/schema.js';
+import type { EventNum, Order, Position, StateRoot } from '#store/types.js';
+import type { LazyMembers } from '#sync/lazy-members.js';
+import { newestEvents, presentEvent, rootAt, type Span, summaryOf } from '#sync/sections.js';
+import type { Sent } from '#sync/sliding/connection.js';
+import type { WantedRoom } from '#sync/sliding/lists.js';
+import { type Dialect, stateName, wantsState } from '#sync/sliding/request.js';
+import { digest } from '#util/digest.js';
+
+/** Events that make a room rise in a list (MSC4186, `bump_stamp`). */
+const BUMPS: ReadonlySet<string> = new Set([
+  'm.room.create',
+  'm.room.message',
+  'm.room.encrypted',
+  'm.sticker',
+  'm.call.invite',
+  'm.poll.start',
+  'm.beacon_info',
+]);
+/** How far back the newest of them is looked for. */
+const BUMP_LOOK = 100;
+
+export interface RoomAnswer {
+  readonly body: JsonObject;
+  readonly timelineLimit: number;
+}
+
+export interface RoomContext {
+  readonly rooms: Rooms;
+  readonly lazy: LazyMembers;
+  /** Names the connection among those whose lazily loaded members are remembered. */
+  readonly lazyName: string;
+  /** Numbers of the answer that the client holds, and of this one. */
+  readonly counter: number;
+  readonly dialect: Dialect;
+  readonly direct: ReadonlySet<string>;
+  /** Where the connection as a whole was: events after it are live. */
+  readonly since: Position | undefined;
+}
+
+/** What the client is told of one room, or undefined where nothing is new to it (MSC4186, Room results). */
+export async function roomAnswer(
+  context: RoomContext,
+  span: Span,
+  wanted: WantedRoom,
+  sent: Sent | undefined,
+): Promise<RoomAnswer | undefined> {
+  const { membership } = wanted;
+  if (membership.membership === 'join' || membership.previous === 'join')
+    return insideAnswer(context, span, wanted, sent);
+  if (sent !== undefined && membership.position <= sent.upTo) return undefined;
+  const stripped = membership.stripped ?? [];
+  return {
+    timelineLimit: wanted.config.timelineLimit,
+    body: {
+      ...common(context, wanted, membership.position),
+      initial: true,
+      [context.dialect === 'stable' ? 'stripped_state' : 'invite_state']: stripped,
+    },
+  };
+}
+
+function common(context: RoomContext, wanted: WantedRoom, bumpStamp: Position | undefined): JsonObject {
+  return {
+    ...(bumpStamp === undefined ? {} : { bump_stamp: bumpStamp }),
+    membership: wanted.membership.membership,
+    ...(wanted.lists.length === 0 ? {} : { lists: wanted.lists }),
+    ...(context.direct.has(wanted.head.id) ? { is_dm: true } : {}),
+  };
+}
+
+async function insideAnswer(
+  context: RoomContext,
+  span: Span,
+  wanted: WantedRoom,
+  sent: Sent | undefined,
+): Promise<RoomAnswer | undefined> {
+  const { rooms } = context;
+  const { room, head, membership, config } = wanted;
+  const gone = membership.membership !== 'join';
+  const last = gone ? (rooms.events.get(rooms.store, membership.event)?.order ?? membership.position) : span.upTo;
+  const upTo = Math.min(span.upTo, last);
+  const counts = rooms.store.get(unread, [span.viewer.user, room]);
+  const expanded = sent !== undefined && config.timelineLimit > sent.timelineLimit;
+  const widened = sent !== undefined && sent.state !== shortName(stateName(config));
+  const changed = sent === undefined || (gone ? membership.position : head.tip) > sent.upTo;
+  const counted = context.dialect === 'unstable' && sent !== undefined && (counts?.position ?? 0) > sent.upTo;
+  if (!changed && !expanded && !widened && !counted) return undefined;
+
+  const after: Order | undefined = sent === undefined || expanded ? undefined : sent.upTo;
+  const page = await newestEvents(rooms, room, span, after, upTo, config.timelineLimit);
+  const endRoot = await rootAt(rooms, room, head, upTo);
+  const baseRoot = sent === undefined ? 0 : await rootAt(rooms, room, head, sent.upTo);
+  const state = requiredState(context, wanted, baseRoot, endRoot, widened, page.events, page.limited);
+  const types = changedTypes(rooms, baseRoot, endRoot);
+  const live = page.events.filter((event) => context.since !== undefined && event.order > context.since).length;
+  const bump = newestBump(page.events) ?? (sent === undefined ? await bumpBefore(rooms, room, upTo) : undefined);
+  const present = (event: StoredEvent): JsonObject => presentEvent(rooms, event, span, page.limited);
+  const body: JsonObject = {
+    ...common(
+      context,
+      wanted,
+      gone ? membership.position : (bump ?? (sent === undefined ? membership.position : undefined)),
+    ),
+    ...(sent === undefined ? { initial: true } : {}),
+    ...(expanded ? { [context.dialect === 'stable' ? 'expanded_timeline' : 'unstable_expanded_timeline']: true } : {}),
+    ...(await description(context, span, wanted, endRoot, types, sent === undefined)),
+    ...(state.nums.length + state.stubs.length > 0
+      ? {
+          required_state: [
+            ...rooms.events.many(rooms.store, state.nums).map((event) => presentEvent(rooms, event, span)),
+            ...state.stubs,
+          ],
+        }
+      : {}),
+    timeline: page.events.map(present),
+    prev_batch: String(page.before),
+    ...(page.limited ? { limited: true } : {}),
+    num_live: live,
+    ...(context.dialect === 'unstable' ? unreadCounts(counts?.threads ?? {}) : {}),
+  };
+  return { body, timelineLimit: Math.max(config.timelineLimit, changed ? 0 : (sent?.timelineLimit ?? 0)) };
+}
+
+/** A short form of a config's name, for the row that remembers it. */
+export function shortName(name: string): string {
+  return digest(name).slice(0, 10);
+}
+
+interface RequiredState {
+  readonly nums: EventNum[];
+  /** Pieces that are gone. */
+  readonly stubs: JsonObject[];
+}
+
+function requiredState(
+  context: RoomContext,
+  wanted: WantedRoom,
+  baseRoot: StateRoot,
+  endRoot: StateRoot,
+  widened: boolean,
+  events: readonly StoredEvent[],
+  limited: boolean,
+): RequiredState {
+  const { rooms, lazy, lazyName, counter } = context;
+  const { config, room } = wanted;
+  const found = new Map<string, EventNum>();
+  const stubs: JsonObject[] = [];
+  const keyOf = (type: string, stateKey: string): string => `${type}\0${stateKey}`;
+  if (baseRoot === 0 || widened) {
+    const exact = config.include.every((pattern) => pattern.type !== undefined && pattern.stateKey !== undefined);
+    if (exact) {
+      for (const { type = '', stateKey = '' } of config.include) {
+        const num = rooms.trees.get(rooms.store, endRoot, type, stateKey);
+        if (num !== undefined && wantsState(config, type, stateKey)) found.set(keyOf(type, stateKey), num);
+      }
+    } else {
+      for (const [type, stateKey, num] of rooms.trees.entries(rooms.store, endRoot)) {
+        if (wantsState(config, type, stateKey)) found.set(keyOf(type, stateKey), num);
+      }
+    }
+  }
+  if (baseRoot !== 0 && baseRoot !== endRoot) {
+    for (const { type, stateKey, after } of rooms.trees.diff(rooms.store, baseRoot, endRoot)) {
+      // Whoever misses nothing hears of every member that changed, and can keep a list of them.
+      const asMember = config.lazyMembers && !limited && type === 'm.room.member';
+      if (!asMember && !wantsState(config, type, stateKey)) continue;
+      if (after === undefined) stubs.push({ type, state_key: stateKey });
+      else found.set(keyOf(type, stateKey), after);
+    }
+  }
+  if (config.lazyMembers) {
+    const spoke = new Set<string>();
+    for (const { pdu } of events) {
+      spoke.add(pdu.sender);
+      if (pdu.type === 'm.room.member' && pdu.state_key !== undefined) spoke.add(pdu.state_key);
+    }
+    for (const user of spoke) {
+      const num = rooms.trees.get(rooms.store, endRoot, 'm.room.member', user);
+      if (num === undefined) continue;
+      const known = baseRoot !== 0 && lazy.has(lazyName, room, user, num, counter);
+      if (!known) found.set(keyOf('m.room.member', user), num);
+      lazy.sent(lazyName, room, user, num, counter + 1);
+    }
+  }
+  return { nums: [...found.values()], stubs };
+}
+
+/** Types of state that differ, and whether all do because there was nothing before. */
+function changedTypes(rooms: Rooms, from: StateRoot, to: StateRoot): ReadonlySet<string> {
+  const types = new Set<string>();
+  if (from === 0 || from === to) return types;
+  for (const { type } of rooms.trees.diff(rooms.store, from, to)) types.add(type);
+  return types;
+}
+
+/** Name, avatar, heroes and counts: all at first, later what changed. */
+async function description(
+  context: RoomContext,
+  span: Span,
+  wanted: WantedRoom,
+  root: StateRoot,
+  changed: ReadonlySet<string>,
+  initial: boolean,
+): Promise<JsonObject> {
+  const { rooms } = context;
+  const { room, head } = wanted;
+  const text = (type: string, key: string): string | undefined => {
+    const stored = storedStateAt(rooms, rooms.store, root, type, '');
+    return stored && ownString(shown(rooms.store, stored).content, key);
+  };
+  const found: Record<string, JsonValue> = {};
+  const name = text('m.room.name', 'name');
+  if (initial || changed.has('m.room.name')) {
+    if (name !== undefined && name !== '') found['name'] = name;
+    else if (!initial) found['name'] = null;
+  }
+  if (initial || changed.has('m.room.avatar')) {
+    const avatar = text('m.room.avatar', 'url');
+    if (avatar !== undefined && avatar !== '') found['avatar'] = avatar;
+    else if (!initial) found['avatar'] = null;
+  }
+  if (initial || changed.has('m.room.member')) {
+    found['joined_count'] = head.joined;
+    found['invited_count'] = head.invited;
+  }
+  if ((name === undefined || name === '') && (initial || changed.has('m.room.member') || changed.has('m.room.name'))) {
+    const summary = await summaryOf(rooms, room, head, span.viewer.user);
+    const ids = (summary['m.heroes'] ?? []) as readonly string[];
+    found['heroes'] = ids.map((user) => {
+      const row = rooms.store.get(members, [room, user]);
+      return {
+        user_id: user,
+        ...(row?.displayname === undefined ? {} : { displayname: row.displayname }),
+        ...(row?.avatarUrl === undefined ? {} : { avatar_url: row.avatarUrl }),
+      };
+    });
+    // Unnamed rooms are named by their heroes where a client asks for a name at once.
+    if (initial && context.dialect === 'unstable') {
+      const alias = text('m.room.canonical_alias', 'alias');
+      if (alias !== undefined) found['name'] = alias;
+    }
+  }
+  return found;
+}
+
+function newestBump(events: readonly StoredEvent[]): Position | undefined {
+  return events.findLast((event) => BUMPS.has(event.pdu.type))?.num;
+}
+
+async function bumpBefore(rooms: Rooms, room: number, upTo: Order): Promise<Position | undefined> {
+  const rows = await rooms.store.list(timeline, { prefix: [room], lte: [upTo], reverse: true, limit: BUMP_LOOK });
+  for (const [, num] of rows) if (BUMPS.has(rooms.events.get(rooms.store, num)?.pdu.type ?? '')) return num;
+  return undefined;
+}
+
+function unreadCounts(
+  threads: Readonly<Record<string, { readonly notify: number; readonly highlight: number }>>,
+): JsonObject {
+  let notify = 0;
+  let highlight = 0;
+  for (const count of Object.values(threads)) {
+    notify += count.notify;
+    highlight += count.highlight;
+  }
+  return { notification_count: notify, highlight_count: highlight };
+}

@@ -1,0 +1,239 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { MatrixError } from '#core/errors.js';
+import type { RoomId, UserId } from '#core/ids.js';
+import type { JsonObject } from '#core/json-value.js';
+import { createRoom } from '#rooms/create.js';
+import { changeMembership } from '#rooms/membership.js';
+import { sendEvent } from '#rooms/send.js';
+import { openTestRooms, type TestRooms } from '#rooms/testing.js';
+import { type OpenedSync, openSync } from '#sync/open.js';
+import { markRead } from '#sync/read.js';
+import { type Dialect, parseRequest } from '#sync/sliding/request.js';
+import { slidingSync } from '#sync/sliding/sliding.js';
+import { setAccountData } from '#users/account-data.js';
+import { openUsers, type Users } from '#users/users.js';
+import { seededRandom } from '#util/random.js';
+
+const alice = '@alice:test' as UserId;
+const bob = '@bob:test' as UserId;
+
+// biome-ignore lint/suspicious/noExplicitAny: answers are read by tests that state what they expect.
+type Answer = any;
+
+interface World extends AsyncDisposable {
+  readonly t: TestRooms;
+  readonly users: Users;
+  layer: OpenedSync;
+  restart(): void;
+}
+
+async function world(): Promise<World> {
+  const t = await openTestRooms();
+  const { store, clock } = t;
+  const users = openUsers({
+    store,
+    clock,
+    random: seededRandom('users'),
+    serverName: t.rooms.serverName,
+    rooms: { leave: async () => {}, showProfile: async () => {} },
+  });
+  const w: World = {
+    t,
+    users,
+    layer: openSync(t.rooms, users),
+    restart() {
+      w.layer.close();
+      w.layer = openSync(t.rooms, users);
+    },
+    async [Symbol.asyncDispose]() {
+      w.layer.close();
+      await t[Symbol.asyncDispose]();
+    },
+  };
+  return w;
+}
+
+function ask(
+  w: World,
+  user: UserId,
+  body: JsonObject,
+  pos?: string,
+  dialect: Dialect = 'unstable',
+  timeout = 0,
+): Promise<Answer> {
+  const request =
+    dialect === 'stable'
+      ? parseRequest({ ...body, timeout, ...(pos === undefined ? {} : { pos }) }, {}, dialect, user)
+      : parseRequest(body, { pos, timeout }, dialect, user);
+  const viewer = { user, device: 'D', pair: `${user} D` };
+  return slidingSync(w.layer, viewer, request, dialect, new AbortController().signal);
+}
+
+const say = (w: World, roomId: RoomId, sender: UserId, body: string) =>
+  sendEvent(w.t.rooms, { roomId, sender, type: 'm.room.message', content: { msgtype: 'm.text', body } });
+const publicRoom = (w: World, name: string) =>
+  createRoom(w.t.rooms, { creator: alice, body: { preset: 'public_chat', name } });
+const join = (w: World, roomId: RoomId, user: UserId) =>
+  changeMembership(w.t.rooms, { roomId, sender: user, target: user, action: 'join' });
+const bodies = (room: Answer): string[] => (room?.timeline ?? []).flatMap((e: Answer) => e.content.body ?? []);
+
+const all = (limit: number, more: JsonObject = {}): JsonObject => ({
+  lists: { all: { ranges: [[0, 9]], timeline_limit: limit, required_state: [['m.room.create', '']], ...more } },
+});
+
+test('a first answer holds the newest rooms of the window, a later one what is new', async () => {
+  await using w = await world();
+  const rooms = [await publicRoom(w, 'one'), await publicRoom(w, 'two'), await publicRoom(w, 'three')];
+  await say(w, rooms[0]!, alice, 'newest');
+  const window = { lists: { top: { ranges: [[0, 1]], timeline_limit: 1, required_state: [['m.room.create', '']] } } };
+  const first = await ask(w, alice, window);
+  assert.equal(first.lists.top.count, 3);
+  assert.deepEqual(new Set(Object.keys(first.rooms)), new Set([rooms[0], rooms[2]]));
+  const room = first.rooms[rooms[0]!];
+  assert.equal(room.initial, true);
+  assert.equal(room.name, 'one');
+  assert.deepEqual(bodies(room), ['newest']);
+  assert.equal(room.limited, true);
+  assert.deepEqual(
+    room.required_state.map((e: Answer) => e.type),
+    ['m.room.create'],
+  );
+
+  const same = await ask(w, alice, window, first.pos);
+  assert.equal(same.pos, first.pos, 'nothing new keeps the position');
+  assert.deepEqual(same.rooms, {});
+
+  await say(w, rooms[1]!, alice, 'bump');
+  const second = await ask(w, alice, window, first.pos);
+  assert.deepEqual(Object.keys(second.rooms), [rooms[1]], 'a room that comes into the window');
+  assert.equal(second.rooms[rooms[1]!].initial, true);
+  assert.equal(second.rooms[rooms[1]!].num_live, 1);
+});
+
+test('a lost answer is given again; older and foreign positions are unknown', async () => {
+  await using w = await world();
+  const roomId = await publicRoom(w, 'one');
+  const first = await ask(w, alice, all(5));
+  await say(w, roomId, alice, 'hi');
+  const lost = await ask(w, alice, all(5), first.pos);
+  assert.deepEqual(bodies(lost.rooms[roomId]), ['hi']);
+  const again = await ask(w, alice, all(5), first.pos);
+  assert.deepEqual(bodies(again.rooms[roomId]), ['hi'], 'asked again with the same position');
+  w.restart();
+  const restarted = await ask(w, alice, all(5), first.pos);
+  assert.deepEqual(bodies(restarted.rooms[roomId]), ['hi'], 'after a restart as well');
+  await say(w, roomId, alice, 'more');
+  const next = await ask(w, alice, all(5), restarted.pos);
+  assert.deepEqual(bodies(next.rooms[roomId]), ['more']);
+  const unknown = (error: unknown): boolean => error instanceof MatrixError && error.errcode === 'M_UNKNOWN_POS';
+  await assert.rejects(ask(w, alice, all(5), first.pos), unknown, 'two answers ago');
+  await assert.rejects(ask(w, bob, all(5), next.pos), unknown, "someone else's");
+  await assert.rejects(ask(w, alice, all(5), 'nonsense'), unknown);
+});
+
+test('a wait ends with a message, an invite and account data', async () => {
+  await using w = await world();
+  const roomId = await publicRoom(w, 'one');
+  const extended = {
+    ...all(5),
+    extensions: { account_data: { enabled: true }, receipts: { enabled: true }, typing: { enabled: true } },
+  };
+  let { pos } = await ask(w, bob, extended);
+  const invited = ask(w, bob, extended, pos, 'unstable', 30_000);
+  await changeMembership(w.t.rooms, { roomId, sender: alice, target: bob, action: 'invite' });
+  const invite = await invited;
+  assert.ok(invite.rooms[roomId].invite_state.some((e: Answer) => e.state_key === bob));
+  assert.equal(invite.rooms[roomId].timeline, undefined, 'an invited user sees nothing of the room itself');
+  await join(w, roomId, bob);
+  ({ pos } = await ask(w, bob, extended, invite.pos));
+  const heard = ask(w, bob, extended, pos, 'unstable', 30_000);
+  const eventId = await say(w, roomId, alice, 'hello');
+  const message = await heard;
+  assert.deepEqual(bodies(message.rooms[roomId]), ['hello']);
+  assert.equal(message.rooms[roomId].notification_count, 1);
+  const told = ask(w, bob, extended, message.pos, 'unstable', 30_000);
+  await setAccountData(w.users, bob, '', 'org.example', { a: 1 });
+  const data = await told;
+  assert.deepEqual(data.extensions.account_data.global, [{ type: 'org.example', content: { a: 1 } }]);
+  await markRead(w.t.rooms, w.layer.unread, { user: bob, roomId, eventId, type: 'm.read' });
+  const read = await ask(w, bob, extended, data.pos);
+  assert.ok(read.extensions.receipts.rooms[roomId].content[eventId]['m.read'][bob]);
+  assert.equal(read.rooms[roomId].notification_count, 0);
+});
+
+test('a longer timeline is sent at once when it is asked for', async () => {
+  await using w = await world();
+  const roomId = await publicRoom(w, 'one');
+  for (const text of ['a', 'b', 'c']) await say(w, roomId, alice, text);
+  const first = await ask(w, alice, all(1));
+  assert.deepEqual(bodies(first.rooms[roomId]), ['c']);
+  const longer = await ask(
+    w,
+    alice,
+    { room_subscriptions: { [roomId]: { timeline_limit: 3, required_state: [] } } },
+    first.pos,
+  );
+  assert.deepEqual(bodies(longer.rooms[roomId]), ['a', 'b', 'c']);
+  assert.equal(longer.rooms[roomId].unstable_expanded_timeline, true);
+  assert.equal(longer.rooms[roomId].num_live, 0);
+});
+
+test('members load with who speaks; a kick is told, and nothing after it', async () => {
+  await using w = await world();
+  const roomId = await publicRoom(w, 'one');
+  await join(w, roomId, bob);
+  await say(w, roomId, alice, 'hi');
+  const lazily = all(1, {
+    required_state: [
+      ['m.room.member', '$LAZY'],
+      ['m.room.member', '$ME'],
+    ],
+  });
+  const first = await ask(w, bob, lazily);
+  const keys = (room: Answer): string[] => room.required_state.map((e: Answer) => e.state_key).sort();
+  assert.deepEqual(keys(first.rooms[roomId]), [alice, bob]);
+  await say(w, roomId, alice, 'again');
+  const second = await ask(w, bob, lazily, first.pos);
+  assert.equal(second.rooms[roomId].required_state, undefined);
+  await changeMembership(w.t.rooms, { roomId, sender: alice, target: bob, action: 'kick' });
+  await say(w, roomId, alice, 'secret');
+  const third = await ask(w, bob, all(5), second.pos);
+  assert.equal(third.rooms[roomId].membership, 'leave');
+  assert.ok(!bodies(third.rooms[roomId]).includes('secret'));
+  const fourth = await ask(w, bob, all(5), third.pos);
+  assert.deepEqual(fourth.rooms, {});
+});
+
+test('the stable dialect and its filters', async () => {
+  await using w = await world();
+  const space = await createRoom(w.t.rooms, {
+    creator: alice,
+    body: { name: 's', creation_content: { type: 'm.space' } },
+  });
+  const child = await publicRoom(w, 'child');
+  await publicRoom(w, 'other');
+  await sendEvent(w.t.rooms, {
+    roomId: space,
+    sender: alice,
+    type: 'm.space.child',
+    stateKey: child,
+    content: { via: ['test'] },
+  });
+  const body = (filters: JsonObject): JsonObject => ({
+    lists: { l: { timeline_limit: 1, required_state: { include: [{}], lazy_members: true }, filters } },
+  });
+  const found = async (filters: JsonObject): Promise<string[]> =>
+    Object.keys((await ask(w, alice, body(filters), undefined, 'stable')).rooms);
+  assert.deepEqual(await found({ room_types: ['m.space'] }), [space]);
+  assert.deepEqual(await found({ spaces: [space] }), [child]);
+  assert.equal((await found({ not_room_types: ['m.space'] })).length, 2);
+  await setAccountData(w.users, alice, '', 'm.direct', { [bob]: [child] });
+  assert.deepEqual(await found({ is_dm: true }), [child]);
+  const answer = await ask(w, alice, body({ spaces: [space] }), undefined, 'stable');
+  assert.deepEqual(answer.rooms[child].lists, ['l']);
+  assert.equal(answer.rooms[child].membership, 'join');
+  assert.ok(answer.rooms[child].required_state.some((e: Answer) => e.type === 'm.room.power_levels'));
+  const malformed = (error: unknown): boolean => error instanceof MatrixError && error.errcode === 'M_INVALID_PARAM';
+  assert.throws(() => parseRequest({ lists: { l: { range: [3, 1] } } }, {}, 'stable', alice), malformed);
+});

@@ -1,0 +1,60 @@
+import type { Store } from '#store/types.js';
+import { markSeen } from '#users/devices.js';
+import type { Clock, Timer } from '#util/clock.js';
+
+const WRITE_EVERY_MS = 60_000;
+/** So many devices waiting are written at once, without waiting for the minute to end. */
+const MAX_PENDING = 5_000;
+
+interface Seen {
+  readonly user: string;
+  readonly device: string;
+  readonly ts: number;
+  readonly ip: string;
+  readonly userAgent: string | undefined;
+}
+
+/** When and from where devices were last seen: gathered in memory, written at most once a minute in one transaction. */
+export class LastSeen {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  #pending = new Map<string, Seen>();
+  #timer: Timer | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(store: Store, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  note(user: string, device: string, ip: string, userAgent: string | undefined): void {
+    this.#pending.set(`${user}\0${device}`, { user, device, ts: this.#clock.now(), ip, userAgent });
+    if (this.#pending.size >= MAX_PENDING) this.#write();
+    else this.#timer ??= this.#clock.after(WRITE_EVERY_MS, () => this.#write());
+  }
+
+  /** What is not written yet of a device. */
+  pending(user: string, device: string): { readonly ts: number; readonly ip: string } | undefined {
+    return this.#pending.get(`${user}\0${device}`);
+  }
+
+  #write(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const batch = this.#pending;
+    if (batch.size === 0) return;
+    this.#pending = new Map();
+    this.#writing = this.#store
+      .commit((tx) => {
+        for (const seen of batch.values()) markSeen(tx, seen.user, seen.device, seen);
+      })
+      // Nothing was promised to anyone: what the disk refuses here is seen again with the next request.
+      .catch(() => {});
+  }
+
+  /** Writes what waits. */
+  async close(): Promise<void> {
+    this.#write();
+    await this.#writing;
+  }
+}
