@@ -43,6 +43,12 @@ class Party:
             sas = self.client.key_verifications[event.transaction_id]
             self.emoji[sas.other_olm_device.user_id] = [event.transaction_id, [name for _, name in sas.get_emoji()]]
 
+    async def key_count(self):
+        # As the server counts them: the client's own figure may be older than the last claims.
+        headers = {"Authorization": f"Bearer {self.client.access_token}"}
+        answer = await self.client.send("POST", "/_matrix/client/v3/keys/upload", "{}", headers)
+        return (await answer.json())["one_time_key_counts"].get("signed_curve25519", 0)
+
     async def login(self):
         answer = await self.client.login(self.password, device_name="nio")
         if not isinstance(answer, LoginResponse):
