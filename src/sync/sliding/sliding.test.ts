@@ -205,6 +205,42 @@ test('members load with who speaks; a kick is told, and nothing after it', async
   assert.deepEqual(fourth.rooms, {});
 });
 
+test('whoever comes in is told of the room anew, whatever the connection had of it from outside', async () => {
+  await using w = await world();
+  const roomId = await createRoom(w.t.rooms, { creator: alice, body: { preset: 'private_chat', name: 'one' } });
+  const invite = () => changeMembership(w.t.rooms, { roomId, sender: alice, target: bob, action: 'invite' });
+  await invite();
+  const stated = all(1, {
+    required_state: [
+      ['m.room.create', ''],
+      ['m.room.topic', ''],
+    ],
+  });
+  const types = (room: Answer): string[] => room.required_state.map((e: Answer) => e.type).sort();
+  const outside = await ask(w, bob, stated);
+  assert.ok(outside.rooms[roomId].invite_state.length > 0);
+  await join(w, roomId, bob);
+  const inside = await ask(w, bob, stated, outside.pos);
+  assert.equal(inside.rooms[roomId].initial, true);
+  assert.equal(inside.rooms[roomId].name, 'one');
+  assert.deepEqual(types(inside.rooms[roomId]), ['m.room.create']);
+  assert.equal(inside.rooms[roomId].timeline.length, 1);
+  assert.equal(inside.rooms[roomId].limited, true);
+
+  await changeMembership(w.t.rooms, { roomId, sender: alice, target: bob, action: 'kick' });
+  const topic = { type: 'm.room.topic', content: { topic: 'news' }, stateKey: '' };
+  await sendEvent(w.t.rooms, { roomId, sender: alice, ...topic });
+  const out = await ask(w, bob, stated, inside.pos);
+  assert.equal(out.rooms[roomId].membership, 'leave');
+  await invite();
+  await join(w, roomId, bob);
+  const back = await ask(w, bob, stated, out.pos);
+  assert.equal(back.rooms[roomId].initial, true);
+  assert.deepEqual(types(back.rooms[roomId]), ['m.room.create', 'm.room.topic']);
+  const quiet = await ask(w, bob, stated, back.pos);
+  assert.deepEqual(quiet.rooms, {});
+});
+
 test('the stable dialect and its filters', async () => {
   await using w = await world();
   const space = await createRoom(w.t.rooms, {

@@ -1,11 +1,11 @@
 import { NO_SYNC_FILTER } from '#core/filter.js';
 import type { JsonObject } from '#core/json-value.js';
-import type { SlidingSent } from '#store/schema.js';
+import type { Membership, SlidingSent } from '#store/schema.js';
 import type { Position, RoomNum } from '#store/types.js';
 import { ignoredUsers } from '#sync/account-data.js';
 import { changesBetween } from '#sync/changes.js';
 import { headOf, type Span, type Viewer } from '#sync/sections.js';
-import type { Connection, Connections } from '#sync/sliding/connection.js';
+import type { Connection, Connections, Sent } from '#sync/sliding/connection.js';
 import { type ExtendedRoom, extend } from '#sync/sliding/extensions.js';
 import { directRooms, wantedRooms } from '#sync/sliding/lists.js';
 import { type Dialect, type SlidingRequest, stateName } from '#sync/sliding/request.js';
@@ -56,6 +56,11 @@ export async function slidingSync(
   }
 }
 
+/** What was sent before the user came into a room shows it from outside: who comes in is told of it anew. */
+function stillTrue(sent: Sent | undefined, { membership, position }: Membership): Sent | undefined {
+  return sent !== undefined && membership === 'join' && position > sent.upTo ? undefined : sent;
+}
+
 interface Built {
   readonly body: JsonObject;
   readonly news: boolean;
@@ -93,7 +98,7 @@ async function build(
   const extended: ExtendedRoom[] = [];
   let done = 0;
   for (const room of wanted.rooms) {
-    const known = connections.sent(connection, room.room);
+    const known = stillTrue(connections.sent(connection, room.room), room.membership);
     // A later membership than this answer reaches to is for the next one to tell.
     const answer = room.membership.position > upTo ? undefined : await roomAnswer(context, span, room, known);
     if (answer !== undefined) {
