@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { basename } from 'node:path';
 
 /** `npm run bench -- NAME …`: runs the benchmark of that name, a file beside this one, with the arguments after it. */
-const PARTS = new Set(['main', 'figures', 'measure', 'process']);
+const PARTS = new Set(['main', 'figures', 'measure', 'process', 'publish', 'usage']);
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.js'))
   .map((file) => basename(file, '.js'))

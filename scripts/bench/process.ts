@@ -1,19 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
 import { lstat, readdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
+import { Usage } from './usage.js';
 import { Connection } from './workload/connection.js';
 
 const START_WITHIN_MS = 120_000;
-/** Clock ticks a second in /proc: 100 on every Linux that Node runs on. */
-const TICKS_PER_SECOND = 100;
 
 export interface Command {
   readonly command: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly url: string;
+  /** The event loop's probe (`client/probe.ts`) runs in it. */
+  readonly isProbed?: boolean;
 }
 
 /** How this project's own server is started with its data in `directory`. */
@@ -51,24 +52,26 @@ export class ServerProcess {
   readonly url: string;
   /** From the start of the process to its first answer. */
   readonly startMs: number;
+  readonly usage: Usage;
   readonly #child: ChildProcess;
 
   private constructor(child: ChildProcess, url: string, startMs: number) {
     this.#child = child;
+    this.usage = new Usage(child.pid!);
     this.url = url;
     this.startMs = startMs;
   }
 
   /** Starts a homeserver and waits until it answers. Rejects with its last lines where it ends instead. */
-  static async start({ command, args, env, url }: Command): Promise<ServerProcess> {
+  static async start({ command, args, env, url, isProbed }: Command): Promise<ServerProcess> {
     const fromMs = performance.now();
     const child = spawn(command, args, {
       env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', ...(isProbed ? ['ipc' as const] : [])],
     });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (chunk: Buffer) => {
+      stream!.on('data', (chunk: Buffer) => {
         output = (output + chunk.toString()).slice(-10_000);
       });
     }
@@ -89,24 +92,24 @@ export class ServerProcess {
   }
 
   get pid(): number {
-    return this.#child.pid!;
+    return this.usage.pid;
   }
 
   /** Resident memory of the server and its child processes together, in bytes. */
   residentBytes(): number {
-    return sum(family(this.pid), (pid) => {
-      const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-      return Number(line?.[1] ?? 0) * 1024;
-    });
+    return this.usage.residentBytes();
   }
 
-  /** Processor time so far of the server and the children it has now, in the program and in the kernel for it, in seconds. */
+  /** Processor time so far of the server and its child processes, in seconds. */
   cpuSeconds(): number {
-    return sum(family(this.pid), (pid) => {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-    });
+    return this.usage.cpuSeconds();
+  }
+
+  /** The longest time for which the event loop was held since this was last asked, in milliseconds; needs the probe. */
+  async heldMs(): Promise<number> {
+    const answer = once(this.#child, 'message');
+    this.#child.send('held?');
+    return (await answer)[0] as number;
   }
 
   /** Ends it with `signal`; resolves with the milliseconds until it was gone. */
@@ -120,23 +123,11 @@ export class ServerProcess {
   }
 }
 
-/** A process and all that descend from it. */
-function family(pid: number): number[] {
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
-  );
-  return [pid, ...children.flatMap(family)];
-}
-
-function sum(pids: readonly number[], figure: (pid: number) => number): number {
-  return pids.reduce((total, pid) => total + figure(pid), 0);
-}
-
-/** Bytes that the files under `directory` take on disk. */
-export async function diskBytes(directory: string): Promise<number> {
+/** Bytes that the files under `directory` take on disk, without those in folders called `except`. */
+export async function diskBytes(directory: string, except?: string): Promise<number> {
   let bytes = 0;
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
+    if (!entry.isFile() || basename(entry.parentPath) === except) continue;
     // A file may go while the database tidies up.
     const stat = await lstat(join(entry.parentPath, entry.name)).catch(() => undefined);
     bytes += (stat?.blocks ?? 0) * 512;

@@ -61,7 +61,8 @@ async function withServer<T>(
 async function oneRun(): Promise<Figures> {
   return withDirectory((directory) =>
     withServer(directory, async (server, generator) => {
-      const figures = await measure(server, generator, values.quick ? QUICK : FULL, directory);
+      const subject = { startMs: server.startMs, usage: server.usage, diskBytes: () => diskBytes(directory) };
+      const figures = await measure(subject, generator, values.quick ? QUICK : FULL);
       figures['stop, ms'] = await server.stop();
       return figures;
     }),

@@ -1,4 +1,4 @@
-import { Connection } from '../bench/workload/connection.js';
+import { Connection, parsed } from '../bench/workload/connection.js';
 
 export interface Account {
   readonly id: string;
@@ -59,8 +59,9 @@ export class Client {
 
   async ok(method: string, path: string, account?: Account, body?: unknown): Promise<Record<string, unknown>> {
     const answer = await this.#connection.request(method, path, { token: account?.token, body });
-    if (answer.status !== 200) throw new Refused(`${method} ${path}`, answer.status, answer.body);
-    return answer.body as Record<string, unknown>;
+    const said = parsed(answer.body);
+    if (answer.status !== 200) throw new Refused(`${method} ${path}`, answer.status, said);
+    return said as Record<string, unknown>;
   }
 
   close(): void {

@@ -1,9 +1,9 @@
 import { connect, type Socket } from 'node:net';
 
-/** An answer with its body parsed where that is JSON. */
+/** An answer with its body as it came: whoever needs what it says parses it. */
 export interface Answer {
   readonly status: number;
-  readonly body: unknown;
+  readonly body: Buffer;
 }
 
 interface Waiting {
@@ -13,6 +13,7 @@ interface Waiting {
 
 const HEAD_END = Buffer.from('\r\n\r\n');
 const LINE_END = Buffer.from('\r\n');
+const LAST_CHUNK = Buffer.from('0\r\n\r\n');
 
 /**
  * One keep-alive connection with one request at a time. A load generator shares the machine with what it measures, so
@@ -22,7 +23,11 @@ export class Connection {
   readonly #host: string;
   readonly #address: { host: string; port: number };
   #socket: Socket | undefined;
-  #received: Buffer = Buffer.alloc(0);
+  /** What came of the answer so far; of a body of known length, in the pieces that it came in. */
+  #received: Buffer[] = [];
+  #bytes = 0;
+  /** Bytes of head and body together, once the head has said so. */
+  #needed: number | undefined;
   #waiting: Waiting | undefined;
 
   constructor(url: string) {
@@ -31,18 +36,24 @@ export class Connection {
     this.#host = host;
   }
 
-  /** Sends a request; rejects where the connection ends before the answer is complete. */
+  /** Sends a request, with bytes or else JSON as its body; rejects where the connection ends before the answer is complete. */
   request(method: string, path: string, options: { token?: string | undefined; body?: unknown } = {}): Promise<Answer> {
+    const { token, body } = options;
     if (this.#waiting !== undefined) throw new Error('this connection is waiting for an answer');
-    const body = options.body === undefined ? '' : JSON.stringify(options.body);
+    const isBytes = Buffer.isBuffer(body);
+    const text = body === undefined || isBytes ? '' : JSON.stringify(body);
+    const length = isBytes ? body.length : Buffer.byteLength(text);
     let head = `${method} ${path} HTTP/1.1\r\nHost: ${this.#host}\r\n`;
-    if (options.token !== undefined) head += `Authorization: Bearer ${options.token}\r\n`;
-    if (body !== '' || method !== 'GET') {
-      head += `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
+    if (token !== undefined) head += `Authorization: Bearer ${token}\r\n`;
+    if (length > 0 || method !== 'GET') {
+      const type = isBytes ? 'application/octet-stream' : 'application/json';
+      head += `Content-Type: ${type}\r\nContent-Length: ${length}\r\n`;
     }
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
-      this.#open().write(`${head}\r\n${body}`);
+      const socket = this.#open();
+      socket.write(`${head}\r\n${text}`);
+      if (isBytes) socket.write(body);
     });
   }
 
@@ -55,7 +66,7 @@ export class Connection {
     if (this.#socket !== undefined) return this.#socket;
     const socket = connect({ ...this.#address, noDelay: true });
     this.#socket = socket;
-    this.#received = Buffer.alloc(0);
+    this.#forget();
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     const ended = (error?: Error): void => {
       if (this.#socket === socket) this.#socket = undefined;
@@ -68,35 +79,46 @@ export class Connection {
     return socket;
   }
 
+  #forget(): void {
+    this.#received = [];
+    this.#bytes = 0;
+    this.#needed = undefined;
+  }
+
   #take(chunk: Buffer): void {
-    this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
-    const end = this.#received.indexOf(HEAD_END);
+    this.#received.push(chunk);
+    this.#bytes += chunk.length;
+    if (this.#needed !== undefined && this.#bytes < this.#needed) return;
+    const received = this.#received.length === 1 ? chunk : Buffer.concat(this.#received);
+    this.#received = [received];
+    const end = received.indexOf(HEAD_END);
     if (end < 0) return;
-    const head = this.#received.toString('latin1', 0, end);
-    const body = bodyOf(head, this.#received.subarray(end + HEAD_END.length));
+    const head = received.toString('latin1', 0, end);
+    const bodyFrom = end + HEAD_END.length;
+    const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
+    if (length !== undefined) this.#needed = bodyFrom + Number(length);
+    if (this.#needed !== undefined && this.#bytes < this.#needed) return;
+    const body = bodyOf(head, received.subarray(bodyFrom, this.#needed));
     if (body === undefined) return;
-    this.#received = Buffer.alloc(0);
+    this.#forget();
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (/\r\nconnection: *close/i.test(head)) this.close();
-    try {
-      waiting?.resolve({ status: Number(head.slice(9, 12)), body: parsed(body) });
-    } catch (error) {
-      waiting?.reject(error as Error);
-    }
+    waiting?.resolve({ status: Number(head.slice(9, 12)), body });
   }
 }
 
-function parsed(body: Buffer): unknown {
+/** What a body says: parsed where it is JSON, else its text. */
+export function parsed(body: Buffer): unknown {
   const text = body.toString('utf8');
   return text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : text;
 }
 
-/** The body once it is complete. */
+/** The body once it is complete; all of `rest` where the head does not say that it comes in chunks. */
 function bodyOf(head: string, rest: Buffer): Buffer | undefined {
-  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
-  if (length !== undefined) return rest.length >= Number(length) ? rest.subarray(0, Number(length)) : undefined;
-  if (!/\r\ntransfer-encoding: *chunked/i.test(head)) return rest.subarray(0, 0);
+  if (!/\r\ntransfer-encoding: *chunked/i.test(head)) return rest;
+  // Most pieces of a long answer are not its last.
+  if (!rest.subarray(-LAST_CHUNK.length).equals(LAST_CHUNK)) return undefined;
   const parts: Buffer[] = [];
   for (let at = 0; ; ) {
     const line = rest.indexOf(LINE_END, at);

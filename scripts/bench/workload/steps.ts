@@ -7,9 +7,11 @@ export const STEPS = {
   fillAccount,
   initialSync,
   emptySync,
+  prepareRooms,
   send,
   delivery,
   join,
+  joinLarge,
   page,
   idle,
 } as const;
@@ -19,6 +21,8 @@ export type StepArguments<Name extends StepName> = Parameters<(typeof STEPS)[Nam
 export type StepResult<Name extends StepName> = Awaited<ReturnType<(typeof STEPS)[Name]>>;
 
 const OWNER = 'owner';
+const LARGE_ROOM = 'large room';
+const SYNC = '/_matrix/client/v3/sync';
 
 async function roomsOf(world: World, user: User, count: number): Promise<string[]> {
   const rooms = world.rooms.get(user.id) ?? [];
@@ -31,7 +35,7 @@ async function roomsOf(world: World, user: User, count: number): Promise<string[
 /** Requests a second. */
 async function whoami(world: World, { count, atOnce }: { count: number; atOnce: number }): Promise<number> {
   const user = await world.user(OWNER);
-  const work = (): Promise<Json> => world.ok('GET', '/_matrix/client/v3/account/whoami', user);
+  const work = (): Promise<Buffer> => world.bytes('GET', '/_matrix/client/v3/account/whoami', user);
   await drive(Math.min(200, count), atOnce, work);
   return count / (await drive(count, atOnce, work));
 }
@@ -49,10 +53,18 @@ async function fillAccount(world: World, { name, rooms }: { name: string; rooms:
   await drive(made.length, 4, (i) => world.send(user, made[i]!));
 }
 
-/** Milliseconds of each sync without a token. */
-async function initialSync(world: World, { name, count }: { name: string; count: number }): Promise<number[]> {
-  const user = await world.user(name);
-  return times(count, () => world.sync(user, 'timeout=0'));
+/**
+ * Milliseconds of each sync without a token. A server may keep whole answers and give them again to the same request, so each
+ * differs in its timeout, which means nothing here; those that repeat one are `isRepeated`.
+ */
+async function initialSync(
+  world: World,
+  given: { name: string; count: number; isRepeated?: boolean },
+): Promise<number[]> {
+  const user = await world.user(given.name);
+  const path = (): string => `${SYNC}?timeout=${given.isRepeated ? 0 : world.serial()}`;
+  if (given.isRepeated) await world.bytes('GET', path(), user);
+  return times(given.count, () => world.bytes('GET', path(), user));
 }
 
 /** Milliseconds of each sync that has nothing to tell. */
@@ -61,6 +73,11 @@ async function emptySync(world: World, { name, count }: { name: string; count: n
   let since = (await world.sync(user, 'timeout=0'))['next_batch'] as string;
   since = (await world.sync(user, `timeout=0&since=${encodeURIComponent(since)}`))['next_batch'] as string;
   return times(count, () => world.sync(user, `timeout=0&since=${encodeURIComponent(since)}`));
+}
+
+/** Makes the rooms that `send` sends into. */
+async function prepareRooms(world: World, { rooms }: { rooms: number }): Promise<void> {
+  await roomsOf(world, await world.user(OWNER), rooms);
 }
 
 /** Acknowledged sends a second, over `rooms` rooms. */
@@ -109,10 +126,26 @@ function eventIds(sync: Json, room: string): string[] {
 /** Joins a second into one public room, of users who exist already. */
 async function join(world: World, { count, atOnce }: { count: number; atOnce: number }): Promise<number> {
   const room = await world.createRoom(await world.user(OWNER), { preset: 'public_chat' });
+  world.rooms.set(LARGE_ROOM, [room]);
+  const users = await newcomers(world, 'member', count);
+  return count / (await drive(count, atOnce, (i) => joinRoom(world, room, users[i]!)));
+}
+
+/** Milliseconds of each join, one after the other, into the room that `join` has filled. */
+async function joinLarge(world: World, { count }: { count: number }): Promise<number[]> {
+  const [room] = world.rooms.get(LARGE_ROOM)!;
+  const users = await newcomers(world, 'latecomer', count);
+  return times(count, (i) => joinRoom(world, room!, users[i]!));
+}
+
+async function newcomers(world: World, name: string, count: number): Promise<User[]> {
   const users: User[] = [];
-  await drive(count, 4, async (i) => users.push(await world.user(`member-${i}`)));
-  const path = `/_matrix/client/v3/join/${encodeURIComponent(room)}`;
-  return count / (await drive(count, atOnce, (i) => world.ok('POST', path, users[i], {})));
+  await drive(count, 4, async (i) => users.push(await world.user(`${name}-${i}`)));
+  return users;
+}
+
+async function joinRoom(world: World, room: string, user: User): Promise<void> {
+  await world.bytes('POST', `/_matrix/client/v3/join/${encodeURIComponent(room)}`, user, {});
 }
 
 /** Events a second, paging back from the newest of the room that `send` with one room has filled, `count` of them at most. */

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { Connection } from './connection.js';
+import { Connection, parsed } from './connection.js';
 
 /** The homeserver under load, by its client-server API and by the registration with a shared secret that Synapse has. */
 export interface Target {
@@ -26,21 +26,31 @@ export class World {
     this.target = target;
   }
 
-  /** A number not given before, unlike those of earlier runs against the same server. */
-  unique(): string {
-    this.#serial++;
-    return `${process.pid.toString(36)}${Math.trunc(performance.timeOrigin).toString(36)}${this.#serial.toString(36)}`;
+  /** Counts up from 1. */
+  serial(): number {
+    return ++this.#serial;
   }
 
-  /** One request on a free connection. Throws where the answer is not 200. */
+  /** A name not given before, unlike those of earlier runs against the same server. */
+  unique(): string {
+    const start = `${process.pid.toString(36)}${Math.trunc(performance.timeOrigin).toString(36)}`;
+    return start + this.serial().toString(36);
+  }
+
+  /** One request on a free connection; resolves with the parsed answer. Throws where that is not 200. */
   async ok(method: string, path: string, user: User | undefined, body?: unknown): Promise<Json> {
+    return parsed(await this.bytes(method, path, user, body)) as Json;
+  }
+
+  /** As `ok`, for answers that need not be understood. */
+  async bytes(method: string, path: string, user: User | undefined, body?: unknown): Promise<Buffer> {
     const connection = this.#idle.pop() ?? new Connection(this.target.url);
     const answer = await connection.request(method, path, { token: user?.token, body });
     this.#idle.push(connection);
     if (answer.status !== 200) {
-      throw new Error(`${method} ${path.split('?')[0]} was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+      throw new Error(`${method} ${path.split('?')[0]} was answered ${answer.status}: ${answer.body.subarray(0, 500)}`);
     }
-    return answer.body as Json;
+    return answer.body;
   }
 
   /** The account called `name` here, made at its first use. */

@@ -1,0 +1,75 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+
+/** Clock ticks a second in /proc: 100 on every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100;
+
+/** What Linux knows of a process and all that descend from it. */
+export class Usage {
+  readonly pid: number;
+  readonly #isShared: boolean;
+
+  /**
+   * `isShared` is for processes that share much memory, as PostgreSQL's do: each page is then counted once, in shares of all
+   * processes that have it mapped, in place of once a process.
+   */
+  constructor(pid: number, { isShared = false } = {}) {
+    this.pid = pid;
+    this.#isShared = isShared;
+  }
+
+  /** Resident memory, in bytes. */
+  residentBytes(): number {
+    return this.#sum((pid) =>
+      this.#isShared ? kilobytes(pid, 'smaps_rollup', 'Pss') : kilobytes(pid, 'status', 'VmRSS'),
+    );
+  }
+
+  /** The sum of each process's own largest resident memory since its start or `forgetPeak`, in bytes. */
+  peakBytes(): number {
+    return this.#sum((pid) => kilobytes(pid, 'status', 'VmHWM'));
+  }
+
+  /** From here on `peakBytes` begins with what is resident now. */
+  forgetPeak(): void {
+    for (const pid of family(this.pid)) writeFileSync(`/proc/${pid}/clear_refs`, '5');
+  }
+
+  /** Processor time so far, in the programs and in the kernel for them, with that of children that have ended, in seconds. */
+  cpuSeconds(): number {
+    return this.#sum((pid) => {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+      return ticks / TICKS_PER_SECOND;
+    });
+  }
+
+  #sum(figure: (pid: number) => number): number {
+    let total = 0;
+    for (const pid of family(this.pid)) {
+      try {
+        total += figure(pid);
+      } catch {
+        // It ended meanwhile.
+      }
+    }
+    return total;
+  }
+}
+
+function kilobytes(pid: number, file: string, field: string): number {
+  const line = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/${file}`, 'utf8'));
+  return Number(line?.[1] ?? 0) * 1024;
+}
+
+/** A process and all that descend from it, by their ids. */
+function family(pid: number): number[] {
+  try {
+    const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+      readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+    );
+    return [pid, ...children.flatMap(family)];
+  } catch {
+    return [];
+  }
+}
