@@ -2,9 +2,12 @@ import type { TestContext } from 'node:test';
 import { type OwnServer, startOwnServer } from '../../build/spec-tests/support/homeserver.js';
 import type { Cast } from './encrypted-conversation.ts';
 
-/** A server of ours with the accounts of an encrypted conversation; it stops when the test ends. */
-export async function stage(t: TestContext): Promise<{ readonly own: OwnServer; readonly cast: Cast }> {
-  const server = await startOwnServer();
+/** A server of ours with the accounts of a conversation; it stops when the test ends. `env` adds to its options. */
+export async function stage(
+  t: TestContext,
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ readonly own: OwnServer; readonly cast: Cast }> {
+  const server = await startOwnServer(env);
   t.after(() => server.stop());
   const { own } = server;
   if (own === undefined) throw new Error('the server is ours');

@@ -1,0 +1,1 @@
+// matrix-bot-sdk loads this package always and uses it where a bot encrypts.
