@@ -1,8 +1,8 @@
 import type { UserId } from '#core/ids.js';
 import { type JsonObject, own } from '#core/json-value.js';
+import { shownTo, textOfState } from '#rooms/erasure.js';
 import { redactionOf } from '#rooms/redactions.js';
 import { type Rooms, roomByNum } from '#rooms/rooms.js';
-import { summaryOf } from '#rooms/summary.js';
 import type { StoredEvent } from '#store/events.js';
 import { members, memberships, notices, type Pusher, unread } from '#store/schema.js';
 import type { EventNum, Store } from '#store/types.js';
@@ -38,24 +38,28 @@ export function eventNotification(
   rooms: Rooms,
   user: UserId,
   pusher: Pusher,
-  { pdu, room: num }: StoredEvent,
+  stored: StoredEvent,
   { tweaks, badge }: { readonly tweaks: JsonObject; readonly badge: number },
 ): Notification {
+  const { room: num } = stored;
+  const pdu = shownTo(rooms, rooms.store, stored, user);
   // What is encrypted may be anything: only the client can tell, once it is awake.
   const isUrgent =
     pdu.type === 'm.room.encrypted' || own(tweaks, 'highlight') === true || own(tweaks, 'sound') !== undefined;
   const about = { event_id: pdu.event_id, room_id: pdu.room_id, prio: isUrgent ? 'high' : 'low' };
   const counts = countsOf(pusher, badge);
   if (own(pusher.data, 'format') === 'event_id_only') return { ...about, ...counts, devices: [deviceOf(pusher)] };
-  const { name, canonical_alias: alias } = summaryOf(rooms, roomByNum(rooms.store, num));
+  const { state } = roomByNum(rooms.store, num).head;
+  const name = textOfState(rooms, rooms.store, state, user, ['m.room.name', 'name']);
+  const alias = textOfState(rooms, rooms.store, state, user, ['m.room.canonical_alias', 'alias']);
   const senderName = rooms.store.get(members, [num, pdu.sender])?.displayname;
   return {
     ...about,
     type: pdu.type,
     sender: pdu.sender,
     ...(senderName === undefined ? {} : { sender_display_name: senderName }),
-    ...(name === undefined ? {} : { room_name: name }),
-    ...(alias === undefined ? {} : { room_alias: alias }),
+    ...(name === undefined || name === '' ? {} : { room_name: name }),
+    ...(alias === undefined || alias === '' ? {} : { room_alias: alias }),
     ...(pdu.type !== 'm.room.member' ? {} : { user_is_target: pdu.state_key === user }),
     content: pdu.content,
     ...counts,

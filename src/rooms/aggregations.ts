@@ -2,6 +2,7 @@ import type { Pdu } from '#core/event/pdu.js';
 import type { EventId, UserId } from '#core/ids.js';
 import type { JsonObject, JsonValue } from '#core/json-value.js';
 import { chainsOf, repliesOf, walkChain } from '#rooms/bundles.js';
+import { isErasedFor } from '#rooms/erasure.js';
 import { ignoredBy } from '#rooms/ignored.js';
 import { relatesTo } from '#rooms/relations.js';
 import type { Rooms } from '#rooms/rooms.js';
@@ -41,6 +42,7 @@ export function bundledRelations(
     parent: pdu,
     ignored,
     viewer,
+    isEmpty: (child) => isErasedFor(rooms, reader, child, viewer),
     children: function* (relType, chain, from) {
       for (const num of walkChain(reader, pdu.event_id, relType, chain, from)) {
         const child = rooms.events.get(reader, num);
@@ -63,6 +65,8 @@ interface Look {
   readonly parent: Pdu;
   readonly viewer: UserId | undefined;
   readonly ignored: ReadonlySet<string>;
+  /** The viewer would be shown the child as if it were redacted. */
+  isEmpty(child: StoredEvent): boolean;
   /** Children of a kind; undefined in place of each that the viewer is not to see. */
   children(
     relType: 'm.replace' | 'm.reference' | 'm.thread',
@@ -89,9 +93,8 @@ function newestEdit(look: Look, chain: Chain, write: Write): JsonObject | undefi
   let newest: StoredEvent | undefined;
   let looked = 0;
   for (const edit of look.children('m.replace', chain, 'newest')) {
-    if (edit !== undefined && isValidEdit(look.parent, edit.pdu) && (newest === undefined || isNewer(edit, newest))) {
-      newest = edit;
-    }
+    const counts = edit !== undefined && isValidEdit(look.parent, edit.pdu) && !look.isEmpty(edit);
+    if (counts && (newest === undefined || isNewer(edit, newest))) newest = edit;
     if (++looked >= MAX_EDITS) break;
   }
   return newest && write(newest, false);

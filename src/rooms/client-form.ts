@@ -1,13 +1,13 @@
 import { clientEvent } from '#core/event/client-event.js';
-import { membershipOf } from '#core/event/content.js';
 import type { UserId } from '#core/ids.js';
 import type { JsonObject, JsonValue } from '#core/json-value.js';
 import { bundledRelations } from '#rooms/aggregations.js';
-import { redacted, redactionOf, shown } from '#rooms/redactions.js';
+import { membershipAt, shownTo } from '#rooms/erasure.js';
+import { redacted, redactionOf } from '#rooms/redactions.js';
 import { type Rooms, storedStateAt } from '#rooms/rooms.js';
 import { isVisible } from '#rooms/visibility.js';
 import type { StoredEvent } from '#store/events.js';
-import { echoes, users } from '#store/schema.js';
+import { echoes } from '#store/schema.js';
 import type { Reader } from '#store/types.js';
 
 /** For whom an event is written. */
@@ -36,8 +36,8 @@ export function toClientEvent(rooms: Rooms, stored: StoredEvent, view: ClientVie
   const { pdu } = stored;
   const unsigned: Record<string, JsonValue> = { age: rooms.clock.now() - pdu.origin_server_ts };
   if (pdu.state_key !== undefined) addReplaced(rooms, reader, stored, view.viewer, unsigned);
-  const membership = view.viewer === undefined ? undefined : membershipAt(rooms, reader, stored, view.viewer);
   if (view.viewer !== undefined) {
+    const membership = membershipAt(rooms, reader, stored, view.viewer);
     if (membership !== undefined) unsigned['membership'] = membership;
     const echo = pdu.sender === view.viewer ? reader.get(echoes, [stored.num]) : undefined;
     if (echo?.txnId !== undefined && echo.device === view.device) unsigned['transaction_id'] = echo.txnId;
@@ -50,22 +50,17 @@ export function toClientEvent(rooms: Rooms, stored: StoredEvent, view: ClientVie
     if (relations !== undefined) unsigned['m.relations'] = relations;
   }
   const redaction = redactionOf(rooms, reader, pdu.event_id);
-  const isEmptied = view.emptied || isErasedFor(reader, stored, membership);
-  return clientEvent(isEmptied ? redacted(stored) : redaction === undefined ? pdu : shown(reader, stored), {
+  return clientEvent(view.emptied ? redacted(stored) : shownTo(rooms, reader, stored, view.viewer), {
     unsigned,
     ...(view.withoutRoomId ? { withoutRoomId: true } : {}),
     ...(redaction === undefined
       ? {}
-      : { redactedBecause: clientEvent(redaction, { withoutRoomId: view.withoutRoomId === true }) }),
+      : {
+          redactedBecause: clientEvent(shownTo(rooms, reader, redaction, view.viewer), {
+            withoutRoomId: view.withoutRoomId === true,
+          }),
+        }),
   });
-}
-
-/**
- * Whether the sender had themselves erased, and the viewer was not in the room with them when they sent it: those who were
- * have it already (client-server API, Account deactivation).
- */
-function isErasedFor(reader: Reader, { pdu }: StoredEvent, membership: string | undefined): boolean {
-  return membership !== 'join' && reader.get(users, [pdu.sender])?.erased === true;
 }
 
 /** `prev_content` and `replaces_state` of a state event. Content that the viewer may not see stays hidden here too. */
@@ -81,12 +76,6 @@ function addReplaced(
   if (replaced === undefined) return;
   unsigned['replaces_state'] = replaced.pdu.event_id;
   if (!isVisible(rooms, reader, viewer, replaced)) return;
-  unsigned['prev_content'] = shown(reader, replaced).content;
+  unsigned['prev_content'] = shownTo(rooms, reader, replaced, viewer).content;
   unsigned['prev_sender'] = replaced.pdu.sender;
-}
-
-/** The viewer's membership once the event was in (MSC4115); `leave` where they had none. */
-function membershipAt(rooms: Rooms, reader: Reader, stored: StoredEvent, viewer: UserId): string | undefined {
-  if (stored.stateAfter === 0) return undefined;
-  return membershipOf(storedStateAt(rooms, reader, stored.stateAfter, 'm.room.member', viewer)?.pdu) ?? 'leave';
 }

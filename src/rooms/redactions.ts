@@ -78,12 +78,12 @@ export function markRedacted(tx: Tx, target: StoredEvent, by: EventId): boolean 
 }
 
 /** The redaction that took effect on the event `id`, if one did. */
-export function redactionOf(rooms: Rooms, reader: Reader, id: EventId): Pdu | undefined {
+export function redactionOf(rooms: Rooms, reader: Reader, id: EventId): StoredEvent | undefined {
   const redaction = reader.get(redactions, [id]);
-  return redaction === undefined ? undefined : rooms.events.byId(reader, redaction)?.pdu;
+  return redaction === undefined ? undefined : rooms.events.byId(reader, redaction);
 }
 
-/** The event as everyone is shown it: without what a redaction has taken away. */
+/** The event without what a redaction has taken away. What one viewer is shown of it: `shownTo` of rooms/erasure.ts. */
 export function shown(reader: Reader, stored: StoredEvent): Pdu {
   return reader.has(redactions, [stored.pdu.event_id]) ? redacted(stored) : stored.pdu;
 }

@@ -3,6 +3,7 @@ import type { Pdu } from '#core/event/pdu.js';
 import { allowsRoom, allowsRoomEvent, type RoomEventFilter } from '#core/filter.js';
 import type { RoomId, UserId } from '#core/ids.js';
 import { hasPhrase, parseWordQuery, type WordQuery, wordsOf } from '#core/words.js';
+import { isErasedFor } from '#rooms/erasure.js';
 import { ignoredBy } from '#rooms/ignored.js';
 import { findRoom, type Room, type Rooms, roomByNum, storedStateAt } from '#rooms/rooms.js';
 import { searchableText } from '#rooms/search-index.js';
@@ -67,6 +68,7 @@ export async function searchEvents(rooms: Rooms, viewer: UserId, query: SearchQu
       if (ignored.has(event.pdu.sender) || !allowsRoomEvent(filter, event.pdu) || !sees(event)) continue;
       // Redacted while this search ran.
       if (rooms.store.has(redactions, [event.pdu.event_id])) continue;
+      if (isErasedFor(rooms, rooms.store, event, viewer)) continue;
       const rank = rankOf(event.pdu, parsed);
       if (rank > 0) hits.push({ event, rank });
     }

@@ -1,6 +1,6 @@
 import { RoomId } from '#core/ids.js';
 import { own, ownString } from '#core/json-value.js';
-import { shown } from '#rooms/redactions.js';
+import { shownTo } from '#rooms/erasure.js';
 import type { Room, Rooms } from '#rooms/rooms.js';
 import { spaceChildren } from '#store/schema.js';
 import type { StateDifference } from '#store/state.js';
@@ -41,7 +41,7 @@ export async function childrenOf(rooms: Rooms, room: Room): Promise<SpaceChild[]
     const stored = rooms.events.get(rooms.store, num);
     const roomId = RoomId.parse(id);
     if (stored === undefined || roomId === undefined) continue;
-    const { type, sender, content, origin_server_ts } = shown(rooms.store, stored);
+    const { type, sender, content, origin_server_ts } = shownTo(rooms, rooms.store, stored, undefined);
     // Without servers to ask, or once redacted, a child is none (m.space.child).
     if (!Array.isArray(own(content, 'via'))) continue;
     const order = ownString(content, 'order');

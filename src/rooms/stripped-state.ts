@@ -1,6 +1,6 @@
 import { strippedState } from '#core/event/client-event.js';
 import type { JsonObject } from '#core/json-value.js';
-import { shown } from '#rooms/redactions.js';
+import { shownTo } from '#rooms/erasure.js';
 import { type Room, type Rooms, storedStateAt } from '#rooms/rooms.js';
 import type { EventNum, Reader, StateRoot } from '#store/types.js';
 
@@ -19,7 +19,7 @@ const SHOWN = [
 export function strippedStateAt(rooms: Rooms, reader: Reader, root: StateRoot): JsonObject[] {
   return SHOWN.flatMap((type) => {
     const stored = storedStateAt(rooms, reader, root, type, '');
-    return stored === undefined ? [] : [strippedState(shown(reader, stored))];
+    return stored === undefined ? [] : [strippedState(shownTo(rooms, reader, stored, undefined))];
   });
 }
 
@@ -30,7 +30,7 @@ export function strippedStateFor(rooms: Rooms, reader: Reader, room: Room, membe
   if (own === undefined) return state;
   if (own.pdu.sender !== own.pdu.state_key) {
     const sender = storedStateAt(rooms, reader, room.head.state, 'm.room.member', own.pdu.sender);
-    if (sender !== undefined) state.push(strippedState(sender.pdu));
+    if (sender !== undefined) state.push(strippedState(shownTo(rooms, reader, sender, undefined)));
   }
   state.push(strippedState(own.pdu));
   return state;

@@ -8,7 +8,7 @@ import {
 } from '#core/event/content.js';
 import type { RoomId, UserId } from '#core/ids.js';
 import { ownString } from '#core/json-value.js';
-import { shown } from '#rooms/redactions.js';
+import { isErased, shownTo } from '#rooms/erasure.js';
 import { findRoom, memberOf, type Room, type Rooms, storedStateAt } from '#rooms/rooms.js';
 import type { Position } from '#store/types.js';
 import { Lru } from '#util/lru.js';
@@ -38,14 +38,18 @@ export interface RoomSummary extends PublicRoom {
   readonly room_version: string;
 }
 
-/** A summary holds for as long as nothing happens in its room: a redaction changes it without changing the state. */
+/**
+ * A summary holds for as long as nothing happens in its room (a redaction changes it without changing the state), and
+ * nobody whose words are in it has themselves erased.
+ */
 interface Held {
+  readonly authors: ReadonlySet<UserId>;
   readonly tip: Position;
   readonly summary: RoomSummary;
 }
 const held = new WeakMap<Rooms, Lru<RoomId, Held>>();
 
-/** The room in a few words, from its current state. Whether anyone may be shown it is asked before: `mayPreview`. */
+/** The room in a few words, from its current state, as anyone may be told them. Whether anyone may be shown it is asked before: `mayPreview`. */
 export function summaryOf(rooms: Rooms, room: Room): RoomSummary {
   let cache = held.get(rooms);
   if (cache === undefined) {
@@ -54,16 +58,24 @@ export function summaryOf(rooms: Rooms, room: Room): RoomSummary {
   }
   const { id, tip } = room.head;
   const known = cache.get(id);
-  if (known?.tip === tip) return known.summary;
-  const summary = summarise(rooms, room);
-  cache.set(id, { tip, summary });
-  return summary;
+  if (known?.tip === tip && !isAnyErased(rooms, known.authors)) return known.summary;
+  const made = summarise(rooms, room);
+  cache.set(id, { tip, ...made });
+  return made.summary;
 }
 
-function summarise(rooms: Rooms, room: Room): RoomSummary {
+function isAnyErased(rooms: Rooms, authors: ReadonlySet<UserId>): boolean {
+  for (const author of authors) if (isErased(rooms.store, author)) return true;
+  return false;
+}
+
+function summarise(rooms: Rooms, room: Room): Omit<Held, 'tip'> {
+  const authors = new Set<UserId>();
   const stateOf = (type: string) => {
     const stored = storedStateAt(rooms, rooms.store, room.head.state, type, '');
-    return stored && shown(rooms.store, stored);
+    if (stored === undefined) return undefined;
+    if (!isErased(rooms.store, stored.pdu.sender)) authors.add(stored.pdu.sender);
+    return shownTo(rooms, rooms.store, stored, undefined);
   };
   const text = (type: string, key: string): string | undefined => {
     const event = stateOf(type);
@@ -82,7 +94,7 @@ function summarise(rooms: Rooms, room: Room): RoomSummary {
     join_rule: joinRule,
     encryption: text('m.room.encryption', 'algorithm'),
   };
-  return {
+  const summary: RoomSummary = {
     room_id: room.head.id,
     ...(Object.fromEntries(Object.entries(texts).filter(([, value]) => value !== undefined && value !== '')) as object),
     ...(isRestricted ? { allowed_room_ids: allowedRoomsOf(joinRules) } : {}),
@@ -91,6 +103,7 @@ function summarise(rooms: Rooms, room: Room): RoomSummary {
     guest_can_join: guestsCanJoin(stateOf('m.room.guest_access')),
     room_version: room.head.version,
   };
+  return { authors, summary };
 }
 
 /**

@@ -6,7 +6,7 @@ import { type JsonObject, type JsonValue, own, ownString } from '#core/json-valu
 import type { RoomRules } from '#core/room-versions.js';
 import { checkContent } from '#rooms/check-content.js';
 import type { InitialState } from '#rooms/create.js';
-import { shown } from '#rooms/redactions.js';
+import { shownTo } from '#rooms/erasure.js';
 import { memberOf, type Room, type Rooms, storedStateAt } from '#rooms/rooms.js';
 import { type UpgradedLevels, upgradedLevels } from '#rooms/upgrade-levels.js';
 import { members } from '#store/schema.js';
@@ -50,7 +50,7 @@ export async function findCarried(rooms: Rooms, old: Room): Promise<Found> {
   return { banned, parents, children };
 }
 
-/** The content of a piece of current state, as everyone is shown it. */
+/** The content of a piece of current state, as anyone may be shown it. */
 export function contentOf(
   rooms: Rooms,
   reader: Reader,
@@ -59,7 +59,7 @@ export function contentOf(
   stateKey = '',
 ): JsonObject | undefined {
   const stored = storedStateAt(rooms, reader, room.head.state, type, stateKey);
-  return stored && shown(reader, stored).content;
+  return stored && shownTo(rooms, reader, stored, undefined).content;
 }
 
 /** What m.room.create of the new room says beyond its version. */

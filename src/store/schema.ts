@@ -349,6 +349,8 @@ export interface User {
   readonly guest?: true;
   readonly deactivated?: true;
   readonly erased?: true;
+  /** Where in the log the account was erased: who joined a room later is not shown what the user said. */
+  readonly erasedAt?: Position;
   readonly locked?: true;
   readonly suspended?: true;
   readonly appservice?: string;

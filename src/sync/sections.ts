@@ -3,7 +3,7 @@ import { allowsRoomEvent, trimFields } from '#core/filter.js';
 import type { UserId } from '#core/ids.js';
 import type { JsonObject } from '#core/json-value.js';
 import { toClientEvent } from '#rooms/client-form.js';
-import { shown } from '#rooms/redactions.js';
+import { shownTo } from '#rooms/erasure.js';
 import type { Rooms } from '#rooms/rooms.js';
 import { visibleEvents } from '#rooms/visibility.js';
 import type { StoredEvent } from '#store/events.js';
@@ -204,7 +204,9 @@ export async function roomSection(
 /** An event in the form that the filter asks for (client-server API, Filtering: `event_format`, `event_fields`). */
 export function presentEvent(rooms: Rooms, stored: StoredEvent, span: Span, withRelations = false): JsonObject {
   const { filter, viewer } = span;
-  if (filter.eventFormat === 'federation') return trimFields(shown(rooms.store, stored).json, filter.eventFields);
+  if (filter.eventFormat === 'federation') {
+    return trimFields(shownTo(rooms, rooms.store, stored, viewer.user).json, filter.eventFields);
+  }
   const event = toClientEvent(rooms, stored, {
     viewer: viewer.user,
     device: viewer.device,

@@ -9,7 +9,7 @@ import { AccountData, ignoredUsers } from '#sync/account-data.js';
 import { type Changes, changesBetween } from '#sync/changes.js';
 import { type DeviceLists, deviceListChanges, sharesRoom } from '#sync/device-lists.js';
 import { ephemeralOf } from '#sync/ephemeral.js';
-import { isUnwantedInvite } from '#sync/invites.js';
+import { isUnwantedInvite, shownStripped } from '#sync/invites.js';
 import type { LazyMembers } from '#sync/lazy-members.js';
 import {
   headOf,
@@ -240,11 +240,12 @@ async function roomSections(
       }
       case 'invite': {
         if (!(isNew || span.fullState) || isUnwantedInvite(layer.rooms.store, span.viewer.user, membership)) break;
-        invite[head.id] = { invite_state: { events: membership.stripped ?? [] } };
+        invite[head.id] = { invite_state: { events: shownStripped(layer.rooms, head, membership) } };
         break;
       }
       case 'knock':
-        if (isNew || span.fullState) knock[head.id] = { knock_state: { events: membership.stripped ?? [] } };
+        if (isNew || span.fullState)
+          knock[head.id] = { knock_state: { events: shownStripped(layer.rooms, head, membership) } };
         break;
       case 'leave':
       case 'ban': {

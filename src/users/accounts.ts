@@ -180,7 +180,11 @@ export async function deactivate(users: Users, user: UserId, erase: boolean): Pr
     const row = tx.get(userRows, [user]);
     if (row === undefined) throw new MatrixError('M_NOT_FOUND', 'No such account');
     const { passwordHash: _, admin: __, ...kept } = row;
-    tx.put(userRows, [user], { ...kept, deactivated: true, ...((erase || row.erased) && { erased: true }) });
+    tx.put(userRows, [user], {
+      ...kept,
+      deactivated: true,
+      ...(erase && { erased: true, erasedAt: row.erasedAt ?? tx.position() }),
+    });
     startTask(tx, users, user, 'deactivate');
   });
   await purgeAccount(users, user);

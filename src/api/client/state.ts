@@ -6,9 +6,9 @@ import { anyObject, literal, object, optional, roomId, string } from '#core/sche
 import { type Caller, type Endpoint, endpoint } from '#http/endpoint.js';
 import { clientEvents } from '#rooms/client-events.js';
 import { toClientEvent } from '#rooms/client-form.js';
+import { shownTo } from '#rooms/erasure.js';
 import { joinedMembers, listMembers, readState, readStateEvent } from '#rooms/members.js';
 import { changeMembership } from '#rooms/membership.js';
-import { shown } from '#rooms/redactions.js';
 import { sendEvent, sendEventIn } from '#rooms/send.js';
 import { removeGuests } from '#users/guests.js';
 
@@ -76,7 +76,7 @@ export const stateEndpoints: readonly Endpoint<App>[] = [
     async handle({ rooms }: App, { caller, params, query }) {
       const stored = readStateEvent(rooms, caller.user, params.roomId, params.eventType, params.stateKey);
       if (query.format === 'event') return toClientEvent(rooms, stored, { viewer: caller.user, device: caller.device });
-      return shown(rooms.store, stored).content;
+      return shownTo(rooms, rooms.store, stored, caller.user).content;
     },
   }),
   endpoint({

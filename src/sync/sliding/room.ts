@@ -1,11 +1,10 @@
 import type { JsonObject, JsonValue } from '#core/json-value.js';
-import { ownString } from '#core/json-value.js';
-import { shown } from '#rooms/redactions.js';
+import { textOfState } from '#rooms/erasure.js';
 import type { Rooms } from '#rooms/rooms.js';
-import { storedStateAt } from '#rooms/rooms.js';
 import type { StoredEvent } from '#store/events.js';
 import { members, timeline, unread } from '#store/schema.js';
 import type { EventNum, Order, Position, StateRoot } from '#store/types.js';
+import { shownStripped } from '#sync/invites.js';
 import type { LazyMembers } from '#sync/lazy-members.js';
 import { newestEvents, presentEvent, rootAt, type Span, summaryOf } from '#sync/sections.js';
 import type { Sent } from '#sync/sliding/connection.js';
@@ -55,7 +54,7 @@ export async function roomAnswer(
   if (membership.membership === 'join' || membership.previous === 'join')
     return insideAnswer(context, span, wanted, sent);
   if (sent !== undefined && membership.position <= sent.upTo) return undefined;
-  const stripped = membership.stripped ?? [];
+  const stripped = shownStripped(context.rooms, wanted.head, membership);
   return {
     timelineLimit: wanted.config.timelineLimit,
     body: {
@@ -211,10 +210,8 @@ async function description(
 ): Promise<JsonObject> {
   const { rooms } = context;
   const { room, head } = wanted;
-  const text = (type: string, key: string): string | undefined => {
-    const stored = storedStateAt(rooms, rooms.store, root, type, '');
-    return stored && ownString(shown(rooms.store, stored).content, key);
-  };
+  const text = (type: string, key: string): string | undefined =>
+    textOfState(rooms, rooms.store, root, span.viewer.user, [type, key]);
   const found: Record<string, JsonValue> = {};
   const name = text('m.room.name', 'name');
   if (initial || changed.has('m.room.name')) {
