@@ -546,6 +546,15 @@ export const toDeviceTxns = keyspace<[user: string, device: string], readonly st
   },
 );
 
+export interface FirstToken {
+  /** The token; absent once there was an account, however it was made. */
+  readonly token?: string;
+}
+export const firstTokens = keyspace<[], FirstToken>(57, 'firstTokens', [], json(), {
+  purpose: 'One row: the one-time registration token of the first start, or that its time is over.',
+  writer: 'users/registration-tokens.ts',
+});
+
 // ---- 60 … 69: unread counts ---------------------------------------------------------------------------------------
 
 export interface Notice {

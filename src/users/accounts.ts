@@ -5,6 +5,7 @@ import type { Reader, Tx } from '#store/types.js';
 import { deleteAllDevices } from '#users/devices.js';
 import { initialProfile } from '#users/profile.js';
 import { purgeAccount } from '#users/purge.js';
+import { endFirstToken } from '#users/registration-tokens.js';
 import { runTask, startTask } from '#users/tasks.js';
 import type { Users } from '#users/users.js';
 
@@ -77,7 +78,10 @@ export function generateUserId(users: Users, guest = false): UserId {
   }
 }
 
-/** Makes the account with its first profile; M_USER_IN_USE where another transaction was first. */
+/**
+ * Makes the account with its first profile; M_USER_IN_USE where another transaction was first. However the first account
+ * is made, the token that would have made an administrator of it ends here.
+ */
 export function createAccount(tx: Tx, users: Users, account: NewAccount): void {
   checkAvailable(tx, account.user);
   tx.put(userRows, [account.user], {
@@ -86,7 +90,9 @@ export function createAccount(tx: Tx, users: Users, account: NewAccount): void {
     ...(account.admin && { admin: true }),
     ...(account.guest && { guest: true }),
   });
-  if (!account.guest) initialProfile(tx, account.user, account.displayname ?? UserId.localpart(account.user));
+  if (account.guest) return;
+  endFirstToken(tx);
+  initialProfile(tx, account.user, account.displayname ?? UserId.localpart(account.user));
 }
 
 /** Makes an account with a password from outside the API (command line). Resolves with its user id. */

@@ -1,5 +1,5 @@
 import { MatrixError } from '#core/errors.js';
-import { type RegistrationToken, registrationTokens, users as userRows } from '#store/schema.js';
+import { firstTokens, type RegistrationToken, registrationTokens, users as userRows } from '#store/schema.js';
 import type { Reader, Tx } from '#store/types.js';
 import type { Users } from '#users/users.js';
 
@@ -33,22 +33,28 @@ export function findRegistrationToken(reader: Reader, token: string): Registrati
 /** Makes a registration token; M_INVALID_PARAM where it breaks the grammar or is taken. Resolves with the token. */
 export async function createRegistrationToken(users: Users, wanted: NewRegistrationToken = {}): Promise<string> {
   const token = wanted.token ?? users.random.token(GENERATED_BYTES);
+  checkWanted(token, wanted);
+  await users.store.commit((tx) => putToken(tx, users, token, wanted));
+  return token;
+}
+
+function checkWanted(token: string, wanted: NewRegistrationToken): void {
   if (!TOKEN.test(token)) throw new MatrixError('M_INVALID_PARAM', 'A token has 1 to 64 of A-Z a-z 0-9 . _ ~ -');
   if (wanted.usesAllowed !== undefined && !(Number.isSafeInteger(wanted.usesAllowed) && wanted.usesAllowed >= 0)) {
     throw new MatrixError('M_INVALID_PARAM', 'uses_allowed must be a whole number from 0');
   }
-  await users.store.commit((tx) => {
-    if (tx.has(registrationTokens, [token])) throw new MatrixError('M_INVALID_PARAM', 'There is such a token');
-    tx.put(registrationTokens, [token], {
-      pending: 0,
-      completed: 0,
-      createdTs: users.clock.now(),
-      ...(wanted.usesAllowed !== undefined && { usesAllowed: wanted.usesAllowed }),
-      ...(wanted.expiresTs !== undefined && { expiresTs: wanted.expiresTs }),
-      ...(wanted.admin && { admin: true }),
-    });
+}
+
+function putToken(tx: Tx, users: Users, token: string, wanted: NewRegistrationToken): void {
+  if (tx.has(registrationTokens, [token])) throw new MatrixError('M_INVALID_PARAM', 'There is such a token');
+  tx.put(registrationTokens, [token], {
+    pending: 0,
+    completed: 0,
+    createdTs: users.clock.now(),
+    ...(wanted.usesAllowed !== undefined && { usesAllowed: wanted.usesAllowed }),
+    ...(wanted.expiresTs !== undefined && { expiresTs: wanted.expiresTs }),
+    ...(wanted.admin && { admin: true }),
   });
-  return token;
 }
 
 /** All registration tokens, by token. */
@@ -70,17 +76,31 @@ export async function revokeRegistrationToken(users: Users, token: string): Prom
 
 /**
  * The one-time token that makes the first account an administrator: made where there is no account yet, and the same one
- * on every start until it was used. Undefined once there are accounts.
+ * on every start until there is. Undefined from then on, and where it was revoked by hand.
  */
 export async function ensureFirstToken(users: Users): Promise<string | undefined> {
   for await (const [, user] of users.store.range(userRows, { limit: MAX_LISTED })) {
     if (user.guest === undefined) return undefined;
   }
-  const nowMs = users.clock.now();
-  const waiting = (await listRegistrationTokens(users)).find(
-    (row) => row.admin === true && row.completed === 0 && (row.expiresTs === undefined || row.expiresTs > nowMs),
-  );
-  return waiting?.token ?? (await createRegistrationToken(users, { usesAllowed: 1, admin: true }));
+  const fresh = users.random.token(GENERATED_BYTES);
+  return await users.store.commit((tx) => {
+    const first = tx.get(firstTokens, []);
+    // An account may have been made since the look above.
+    if (first !== undefined) {
+      return first.token !== undefined && tx.has(registrationTokens, [first.token]) ? first.token : undefined;
+    }
+    putToken(tx, users, fresh, { usesAllowed: 1, admin: true });
+    tx.put(firstTokens, [], { token: fresh });
+    return fresh;
+  });
+}
+
+/** There is an account now, so the first token is none any more; registrations under way with it fail. */
+export function endFirstToken(tx: Tx): void {
+  const first = tx.get(firstTokens, []);
+  if (first !== undefined && first.token === undefined) return;
+  tx.put(firstTokens, [], {});
+  if (first?.token !== undefined) tx.delete(registrationTokens, [first.token]);
 }
 
 /** Holds one use of the token for a registration under way; false where the token is not valid (any more). */

@@ -3,9 +3,9 @@ import { describe, test } from 'node:test';
 import { sharedSecretEndpoints } from '#api/admin/shared-secret.js';
 import { loginEndpoints } from '#api/client/login.js';
 import { registerEndpoints } from '#api/client/register.js';
-import { serveApi } from '#api/testing.js';
+import { serveApi, type TestApi } from '#api/testing.js';
 import type { UserId } from '#core/ids.js';
-import { findUser } from '#users/accounts.js';
+import { addUser, findUser } from '#users/accounts.js';
 import { createRegistrationToken, ensureFirstToken, listRegistrationTokens } from '#users/registration-tokens.js';
 import { hmacSha1 } from '#util/digest.js';
 
@@ -153,6 +153,42 @@ describe('registration tokens', () => {
     assert.equal(made.status, 200);
     assert.equal(findUser(api.users.store, made.body.user_id)?.admin, true);
     assert.equal(await ensureFirstToken(api.users), undefined);
+  });
+
+  const firstBy: Record<string, (api: TestApi) => Promise<unknown>> = {
+    'on the command line': (api) => addUser(api.users, { name: 'root', password: 'x', admin: true }),
+    'by the shared secret': async (api) => {
+      const { nonce } = (await api.call('GET', '/_synapse/admin/v1/register')).body;
+      const mac = hmacSha1('shared', [nonce, 'root', 'x', 'admin'].join('\0'));
+      const body = { nonce, username: 'root', password: 'x', admin: true, mac };
+      assert.equal((await api.call('POST', '/_synapse/admin/v1/register', { body })).status, 200);
+    },
+    'with another token': async (api) => {
+      const other = await createRegistrationToken(api.users);
+      const body = { username: 'root', password: 'x', auth: stage(other) };
+      assert.equal((await api.call('POST', 'register', { body })).status, 200);
+    },
+  };
+  for (const [how, make] of Object.entries(firstBy)) {
+    test(`the first token is worth nothing once the first account was made ${how}`, async (t) => {
+      const api = await serveApi(t, endpoints, { registration: 'token', sharedSecret: 'shared' });
+      const token = await ensureFirstToken(api.users);
+      assert.ok(token);
+      const late = { username: 'late', password: 'x' };
+      await make(api);
+      const answer = await api.call('POST', 'register', { body: { ...late, auth: stage(token) } });
+      assert.equal(answer.status, 401);
+      assert.equal(findUser(api.users.store, '@late:test' as UserId), undefined);
+      assert.equal(await ensureFirstToken(api.users), undefined);
+      assert.ok(!(await listRegistrationTokens(api.users)).some((row) => row.token === token));
+    });
+  }
+
+  test('a guest does not end the first token', async (t) => {
+    const api = await serveApi(t, endpoints, { registration: 'token', guests: true });
+    const token = await ensureFirstToken(api.users);
+    assert.equal((await api.call('POST', 'register?kind=guest', { body: {} })).status, 200);
+    assert.equal(await ensureFirstToken(api.users), token);
   });
 });
 
