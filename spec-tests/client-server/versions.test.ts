@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { C } from '../support/client.js';
 import { homeserver } from '../support/homeserver.js';
+import { ourChoice } from '../support/known.js';
 
 const hs = await homeserver();
 test.after(() => hs.stop());
@@ -17,6 +18,18 @@ test('versions are named in the form of the specification, with or without a tok
     for (const version of versions) assert.match(version, /^(r0\.\d+\.\d+|v1\.\d+)$/);
   }
 });
+
+test(
+  'the newest version of the specification is served, and what clients look for by the names of proposals',
+  ourChoice('which versions a server serves'),
+  async () => {
+    const { versions, unstable_features } = await hs.anonymous().ok('GET', '/_matrix/client/versions');
+    for (let minor = 1; minor <= 19; minor++) assert.ok(versions.includes(`v1.${minor}`), `v1.${minor}`);
+    for (const name of ['org.matrix.simplified_msc3575', 'org.matrix.msc4140', 'org.matrix.msc4028']) {
+      assert.equal(unstable_features[name], true, name);
+    }
+  },
+);
 
 test('capabilities name the room versions, among them 12 as stable', async () => {
   const alice = await hs.user('alice');

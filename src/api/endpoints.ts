@@ -10,6 +10,7 @@ import { delayedEventEndpoints } from '#api/client/delayed-events.js';
 import { deviceEndpoints } from '#api/client/devices.js';
 import { directoryEndpoints } from '#api/client/directory.js';
 import { discoveryEndpoints } from '#api/client/discovery.js';
+import { eventEndpoints } from '#api/client/events.js';
 import { filterEndpoints } from '#api/client/filter.js';
 import { historyEndpoints } from '#api/client/history.js';
 import { keyBackupEndpoints } from '#api/client/key-backup.js';
@@ -65,6 +66,7 @@ export const ENDPOINTS: readonly Endpoint<App>[] = [
   ...threadEndpoints,
   ...receiptEndpoints,
   ...syncEndpoints,
+  ...eventEndpoints,
   ...slidingSyncEndpoints,
   ...directoryEndpoints,
   ...spaceEndpoints,

@@ -144,9 +144,18 @@ function leaveOf(rooms: Rooms, reader: Reader, room: RoomNum, user: UserId, orde
  */
 export function getEvent(rooms: Rooms, viewer: UserId | undefined, roomId: RoomId, eventId: EventId): StoredEvent {
   const room = findRoom(rooms.store, roomId);
-  const stored = room && rooms.events.byId(rooms.store, eventId);
-  if (stored === undefined || stored.room !== room?.num || !isVisible(rooms, rooms.store, viewer, stored)) {
-    throw new MatrixError('M_NOT_FOUND', 'No such event, or none that you may see');
-  }
+  const stored = room && getEventById(rooms, viewer, eventId);
+  if (stored === undefined || stored.room !== room?.num) throw noSuchEvent();
   return stored;
+}
+
+/** An event of whatever room, as `getEvent`. */
+export function getEventById(rooms: Rooms, viewer: UserId | undefined, eventId: EventId): StoredEvent {
+  const stored = rooms.events.byId(rooms.store, eventId);
+  if (stored === undefined || !isVisible(rooms, rooms.store, viewer, stored)) throw noSuchEvent();
+  return stored;
+}
+
+function noSuchEvent(): MatrixError {
+  return new MatrixError('M_NOT_FOUND', 'No such event, or none that you may see');
 }

@@ -1,4 +1,4 @@
-import { allowsEvent, allowsRoom, type SyncFilter } from '#core/filter.js';
+import { allowsRoom, type SyncFilter } from '#core/filter.js';
 import type { RoomId, UserId } from '#core/ids.js';
 import type { JsonObject } from '#core/json-value.js';
 import type { Typing } from '#rooms/ephemeral.js';
@@ -7,10 +7,11 @@ import { type Membership, type RoomHead, roomNums, unread } from '#store/schema.
 import type { Position, RoomNum } from '#store/types.js';
 import { AccountData, ignoredUsers } from '#sync/account-data.js';
 import { type Changes, changesBetween } from '#sync/changes.js';
-import { type DeviceLists, deviceListChanges, sharesRoom } from '#sync/device-lists.js';
+import { type DeviceLists, deviceListChanges } from '#sync/device-lists.js';
 import { ephemeralOf } from '#sync/ephemeral.js';
 import { isUnwantedInvite, shownStripped } from '#sync/invites.js';
 import type { LazyMembers } from '#sync/lazy-members.js';
+import { presenceSection } from '#sync/presence.js';
 import {
   headOf,
   roomSection,
@@ -177,26 +178,6 @@ async function buildAnswer(
       ...countsOf(counts),
     } as unknown as JsonObject,
   };
-}
-
-/** Presence that changed, and that of everyone whom the viewer has just begun to share a room with. */
-function presenceSection(
-  layer: Sync,
-  view: UserView,
-  span: Span,
-  changes: Changes | undefined,
-  met: ReadonlySet<string>,
-): JsonObject[] {
-  const users = new Set([...(changes?.presence ?? layer.sources.presentUsers()), ...met]);
-  const events: JsonObject[] = [];
-  for (const user of users) {
-    const presence = layer.sources.presenceOf(user);
-    if (presence === undefined || presence.position > span.upTo) continue;
-    if (span.since !== undefined && presence.position <= span.since && !met.has(user)) continue;
-    if (user !== span.viewer.user && !sharesRoom(layer.rooms, view, user)) continue;
-    if (allowsEvent(span.filter.presence, { type: 'm.presence', sender: user })) events.push(presence.event);
-  }
-  return events;
 }
 
 interface RoomSections {

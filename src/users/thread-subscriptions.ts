@@ -130,8 +130,8 @@ export interface SubscriptionChange {
 }
 
 /**
- * Thread subscriptions of a user that last changed in (`from`, `to`], newest first, at most `limit`. There are more where
- * as many as `limit` come back: go on with `to` set to the last one's `bumpStamp` - 1.
+ * Thread subscriptions of a user that last changed in (`from`, `to`], newest first, at most `limit`. Where there are
+ * more, `end` is the `to` of the next page.
  */
 export async function subscriptionChanges(
   store: Store,
@@ -139,23 +139,25 @@ export async function subscriptionChanges(
   from: Position,
   to: Position,
   limit: number,
-): Promise<SubscriptionChange[]> {
+): Promise<{ readonly changes: readonly SubscriptionChange[]; readonly end?: Position }> {
   const rows = await store.list(threadSubscriptionLog, {
     prefix: [user],
     gt: [from],
     lte: [to],
     reverse: true,
-    limit,
+    limit: limit + 1,
   });
+  const page = rows.slice(0, limit);
   const changes: SubscriptionChange[] = [];
-  for (const [[, position], { room, root }] of rows) {
+  for (const [[, position], { room, root }] of page) {
     const row = store.get(threadSubscriptions, [user, room, root]);
     const roomId = store.get(roomHeads, [room])?.id;
     // One that changed again after the rows were listed is told of by its newer row.
     if (row === undefined || row.position !== position || roomId === undefined) continue;
     changes.push({ roomId, root, state: row.state, bumpStamp: position });
   }
-  return changes;
+  const last = page.at(-1);
+  return { changes, ...(rows.length > page.length && last !== undefined ? { end: last[0][1] - 1 } : {}) };
 }
 
 /** Deletes all thread subscriptions of a deactivated account. */

@@ -20,6 +20,13 @@ const VERSIONS = [
   'v1.10',
   'v1.11',
   'v1.12',
+  'v1.13',
+  'v1.14',
+  'v1.15',
+  'v1.16',
+  'v1.17',
+  'v1.18',
+  'v1.19',
 ] as const;
 
 /** Proposals that work here under their unstable names or before the version that brings them is listed. */
@@ -31,8 +38,10 @@ const UNSTABLE_FEATURES = {
   'org.matrix.msc3026.busy_presence': true,
   'org.matrix.msc3391': true,
   'org.matrix.msc3814': true,
+  'org.matrix.msc3827.stable': true,
   'org.matrix.msc3881': true,
   'org.matrix.msc3912': true,
+  'org.matrix.msc4028': true,
   'org.matrix.msc4140': true,
   'org.matrix.msc4293': true,
   'uk.timedout.msc4323': true,
@@ -64,7 +73,7 @@ export const discoveryEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/capabilities',
     caller: 'user',
     limit: 'read',
-    async handle({ defaultRoomVersion }: App, { caller }) {
+    async handle({ defaultRoomVersion, media }: App, { caller }) {
       return {
         capabilities: {
           'm.change_password': { enabled: true },
@@ -85,6 +94,7 @@ export const discoveryEndpoints: readonly Endpoint<App>[] = [
             'm.account_moderation': { suspend: true, lock: true },
             'uk.timedout.msc4323': { suspend: true, lock: true },
           }),
+          'io.element.msc4452.preview_url': { enabled: media.options.previews !== undefined },
           'm.forget_forced_upon_leave': { enabled: false },
         },
       };

@@ -24,6 +24,15 @@ export function gapParameter(rooms: Rooms, token: string): number {
   return gap;
 }
 
+/** The position that a token of an earlier answer names; M_INVALID_PARAM for what this server has not given out. */
+export function tokenParameter(rooms: Rooms, name: string, token: string): number {
+  const position = /^\d{1,16}$/.test(token) ? Number(token) : Number.NaN;
+  if (!Number.isSafeInteger(position) || position > rooms.store.tip) {
+    throw new MatrixError('M_INVALID_PARAM', `'${name}' is no token of this server`);
+  }
+  return position;
+}
+
 /** The RoomEventFilter of a query parameter. */
 export function readRoomFilter(text: string): RoomEventFilter {
   return parseRoomEventFilter(jsonParameter('filter', text));

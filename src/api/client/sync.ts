@@ -1,5 +1,5 @@
 import type { App } from '#api/app.js';
-import { jsonParameter } from '#api/client/parameters.js';
+import { jsonParameter, tokenParameter } from '#api/client/parameters.js';
 import { MatrixError } from '#core/errors.js';
 import { NO_SYNC_FILTER, parseSyncFilter, type SyncFilter } from '#core/filter.js';
 import type { UserId } from '#core/ids.js';
@@ -15,16 +15,6 @@ function filterOf({ users }: App, user: UserId, text: string | undefined): SyncF
   const stored = findFilter(users, user, text);
   if (stored === undefined) throw new MatrixError('M_INVALID_PARAM', 'There is no such filter');
   return parseSyncFilter(stored);
-}
-
-/** A token of an earlier answer; M_INVALID_PARAM for what this server has not given out. */
-function positionOf({ rooms }: App, since: string | undefined): number | undefined {
-  if (since === undefined) return undefined;
-  const position = /^\d{1,16}$/.test(since) ? Number(since) : Number.NaN;
-  if (!Number.isSafeInteger(position) || position > rooms.store.tip) {
-    throw new MatrixError('M_INVALID_PARAM', "'since' is no token of this server");
-  }
-  return position;
 }
 
 /** What is new (client-server API, Syncing). */
@@ -45,7 +35,7 @@ export const syncEndpoints: readonly Endpoint<App>[] = [
       'org.matrix.msc4222.use_state_after': optional(boolean),
     }),
     async handle(app: App, { caller, query, request }) {
-      const since = positionOf(app, query.since);
+      const since = query.since === undefined ? undefined : tokenParameter(app.rooms, 'since', query.since);
       const filter = filterOf(app, caller.user, query.filter);
       const end = app.users.presences.syncing(caller.user, query.set_presence ?? 'online');
       try {

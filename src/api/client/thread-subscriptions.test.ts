@@ -57,7 +57,7 @@ test('thread subscriptions: by hand, by an event of the thread, and taken back',
   const later = await say(root);
   assert.equal(await bobsUnread(), 0, 'unsubscribed threads are quiet');
   const changes = async () =>
-    (await subscriptionChanges(api.test.store, bob.user_id as UserId, since, api.test.store.tip, 10)).map(
+    (await subscriptionChanges(api.test.store, bob.user_id as UserId, since, api.test.store.tip, 10)).changes.map(
       ({ roomId, root, state }) => ({ roomId, root, state }),
     );
   assert.deepEqual(await changes(), [{ roomId: room, root, state: 'unsubscribed' }]);

@@ -10,11 +10,10 @@ import { listsBetween } from '#sync/key-changes.js';
 import type { Span } from '#sync/sections.js';
 import type { WantedRoom } from '#sync/sliding/lists.js';
 import type { Sync } from '#sync/sync.js';
+import { subscriptionPage } from '#sync/thread-subscriptions.js';
 import type { UserView } from '#sync/views.js';
-import { subscriptionChanges } from '#users/thread-subscriptions.js';
 
 const MOST_TO_DEVICE = 100;
-const MOST_SUBSCRIPTIONS = 100;
 const THREADS = 'io.element.msc4308.thread_subscriptions';
 
 /** A room of the answer, with the place from which its extensions tell on: undefined where the client has nothing. */
@@ -179,24 +178,8 @@ async function ephemeralByRoom(
 
 async function threadsOf(layer: Sync, span: Span, config: JsonObject): Promise<JsonObject | undefined> {
   const asked = own(config, 'limit');
-  const limit =
-    typeof asked === 'number' && asked > 0 ? Math.min(Math.floor(asked), MOST_SUBSCRIPTIONS) : MOST_SUBSCRIPTIONS;
-  const { user } = span.viewer;
-  const rows = await subscriptionChanges(layer.rooms.store, user, span.since ?? 0, span.upTo, limit);
-  if (rows.length === 0) return undefined;
-  const subscribed: Record<string, Record<string, JsonValue>> = {};
-  const unsubscribed: Record<string, Record<string, JsonValue>> = {};
-  for (const { roomId, root, state, bumpStamp } of rows) {
-    const into = state === 'unsubscribed' ? unsubscribed : subscribed;
-    into[roomId] ??= {};
-    into[roomId][root] =
-      state === 'unsubscribed'
-        ? { bump_stamp: bumpStamp }
-        : { automatic: state === 'automatic', bump_stamp: bumpStamp };
-  }
-  return {
-    ...(Object.keys(subscribed).length > 0 ? { subscribed } : {}),
-    ...(Object.keys(unsubscribed).length > 0 ? { unsubscribed } : {}),
-    ...(rows.length === limit ? { prev_batch: String(rows.at(-1)!.bumpStamp - 1) } : {}),
-  };
+  const limit = typeof asked === 'number' && asked >= 1 ? Math.floor(asked) : undefined;
+  const { body, end } = await subscriptionPage(layer.rooms.store, span.viewer.user, span.since ?? 0, span.upTo, limit);
+  if (Object.keys(body).length === 0 && end === undefined) return undefined;
+  return { ...body, ...(end === undefined ? {} : { prev_batch: String(end) }) };
 }
