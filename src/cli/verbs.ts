@@ -1,11 +1,15 @@
 import { type Verb, verb } from '#cli/control.js';
+import { CHECKS } from '#cli/keyspace-checks.js';
 import { MatrixError } from '#core/errors.js';
 import type { UserId } from '#core/ids.js';
 import { boolean, integer, object, optional, string } from '#core/schema.js';
+import type { Media } from '#media/media.js';
+import { fileProblems } from '#media/verify.js';
 import type { Layers } from '#server';
+import type { StoreProblem } from '#store/checks.js';
 import type { RegistrationToken, User } from '#store/schema.js';
 import type { Store } from '#store/types.js';
-import { rebuildDerived, type StoreProblem, verifyStore } from '#store/verify.js';
+import { rebuildDerived, verifyStore } from '#store/verify.js';
 import { addUser, deactivate, findUser, listUsers, localUser, setPassword } from '#users/accounts.js';
 import {
   createRegistrationToken,
@@ -89,8 +93,8 @@ export const VERBS: readonly Verb<Layers>[] = [
   verb({
     name: 'check',
     input: object({}),
-    run: async ({ store }) => {
-      const problems = await findProblems(store);
+    run: async (layers) => {
+      const problems = await findProblems(layers);
       return { ok: problems.length === 0, problems: problems.map((p) => ({ ...p, key: [...p.key] })) };
     },
   }),
@@ -98,7 +102,7 @@ export const VERBS: readonly Verb<Layers>[] = [
     name: 'check --rebuild',
     input: object({}),
     alone: true,
-    run: async ({ store }) => ({ rows_rebuilt: await rebuildDerived(store) }),
+    run: async ({ store }) => ({ rows_rebuilt: await rebuildDerived(store, CHECKS) }),
   }),
 ];
 
@@ -110,12 +114,12 @@ const MOST_WALKS = 4;
  * Broken invariants of the store. A walk that writes overtake can see a row without the one it belongs to; so on a server
  * that runs, what counts is what is found again, until a walk saw no write or there were enough of them.
  */
-async function findProblems(store: Store): Promise<readonly StoreProblem[]> {
+async function findProblems({ store, media }: Layers): Promise<readonly StoreProblem[]> {
   let found: readonly StoreProblem[] | undefined;
   for (let walk = 0; walk < MOST_WALKS; walk++) {
     const { tip } = store;
     const now: StoreProblem[] = [];
-    for await (const problem of verifyStore(store)) {
+    for await (const problem of allProblems(store, media)) {
       if (now.push(problem) === MOST_PROBLEMS) break;
     }
     const before = found && new Set(found.map((problem) => JSON.stringify(problem)));
@@ -123,6 +127,11 @@ async function findProblems(store: Store): Promise<readonly StoreProblem[]> {
     if (found.length === 0 || store.tip === tip) break;
   }
   return found ?? [];
+}
+
+async function* allProblems(store: Store, { files, clock }: Media): AsyncGenerator<StoreProblem, void, undefined> {
+  yield* verifyStore(store, CHECKS);
+  yield* fileProblems(store, files, clock.now());
 }
 
 function userNamed({ users }: Layers, name: string): UserId {

@@ -4,12 +4,13 @@ import type { Media } from '#media/media.js';
 import { forgetOldPreviews } from '#media/preview-cache.js';
 import { dropMedia, isQuarantined, setQuarantined } from '#media/rows.js';
 import { type MediaRow, mediaContents, media as mediaRows } from '#store/schema.js';
+import type { Reader } from '#store/types.js';
 
 const DAY_MS = 24 * 60 * 60_000;
 /** Previews are made anew after a day, and then have an image of their own. */
 const PREVIEW_MEDIA_MS = 2 * DAY_MS;
 /** A file without a row is left by a crash; younger ones may be about to get theirs. */
-const ORPHAN_MS = DAY_MS;
+export const ORPHAN_MS = DAY_MS;
 
 /** Deletes media; its files go with the last reference to their content. False where there is none. */
 export async function removeMedia(media: Media, at: MediaAt): Promise<boolean> {
@@ -41,9 +42,9 @@ export async function sweep(media: Media, signal: AbortSignal): Promise<void> {
   for await (const name of media.files.names(media.clock.now() - ORPHAN_MS)) {
     if (signal.aborted) return;
     const sha256 = name.slice(0, 64);
-    if (isKnown(media, name)) continue;
+    if (isKnown(media.store.latest, name)) continue;
     await media.contents.run(sha256, async () => {
-      if (!isKnown(media, name)) await media.files.remove(name);
+      if (!isKnown(media.store.latest, name)) await media.files.remove(name);
     });
   }
 }
@@ -58,8 +59,9 @@ function isOver(media: Media, row: MediaRow): boolean {
   return !isQuarantined(media.store, row.content.sha256);
 }
 
-function isKnown(media: Media, name: string): boolean {
-  const row = media.store.latest.get(mediaContents, [name.slice(0, 64)]);
+/** Whether a row names the file. */
+export function isKnown(reader: Reader, name: string): boolean {
+  const row = reader.get(mediaContents, [name.slice(0, 64)]);
   const variant = name.slice(65);
   return row !== undefined && (variant === '' || row.thumbnails.some((one) => one.variant === variant));
 }

@@ -6,7 +6,7 @@ import { redactPdu } from '#core/event/redact.js';
 import { type EventId, UserId } from '#core/ids.js';
 import { roomRules } from '#core/room-versions.js';
 import { forgetRelation } from '#rooms/relations.js';
-import { type Room, type Rooms, storedStateAt } from '#rooms/rooms.js';
+import { type Room, type RoomGraph, type Rooms, storedStateAt } from '#rooms/rooms.js';
 import { unindexText } from '#rooms/search-index.js';
 import type { StoredEvent } from '#store/events.js';
 import { awaitedRedactions, redactions } from '#store/schema.js';
@@ -17,7 +17,7 @@ import { assert } from '#util/assert.js';
 const MAX_AWAITED = 16;
 
 /** The level of `user` for redacting others' events in the state `root` reaches the room's redact level. */
-export function mayRedactOthers(rooms: Rooms, reader: Reader, room: Room, root: StateRoot, user: UserId): boolean {
+export function mayRedactOthers(rooms: RoomGraph, reader: Reader, room: Room, root: StateRoot, user: UserId): boolean {
   const create = storedStateAt(rooms, reader, root, 'm.room.create', '')?.pdu;
   const levels = powerLevels(room.rules, create, storedStateAt(rooms, reader, root, 'm.room.power_levels', '')?.pdu);
   return levels.user(user) >= levels.redact;
@@ -28,7 +28,13 @@ export function mayRedactOthers(rooms: Rooms, reader: Reader, room: Room, root: 
  * of the redacted event's server. In versions 1 and 2 the authorisation rules have asked that already. Create events
  * and redactions are never redacted: a room must not lose its root, and two redactions must not undo each other.
  */
-function takesEffect(rooms: Rooms, reader: Reader, room: Room, redaction: StoredEvent, target: StoredEvent): boolean {
+export function takesEffect(
+  rooms: RoomGraph,
+  reader: Reader,
+  room: Room,
+  redaction: StoredEvent,
+  target: StoredEvent,
+): boolean {
   if (target.room !== room.num || redaction.room !== room.num) return false;
   if (target.pdu.type === 'm.room.create' || target.pdu.type === 'm.room.redaction') return false;
   if (room.rules.redactionAuthorised) return true;

@@ -22,6 +22,11 @@ function isAnnotationKey(key: string | undefined): key is string {
   return key !== undefined && key.length <= MAX_ANNOTATION_KEY;
 }
 
+/** The key by which an annotation counts; undefined for another relation, and where the key is missing or too long. */
+export function annotationKey(relation: RelatesTo | undefined): string | undefined {
+  return relation?.relType === 'm.annotation' && isAnnotationKey(relation.key) ? relation.key : undefined;
+}
+
 /** The relation that `pdu` names, or undefined where it names none that is well-formed. Rich replies are no relation. */
 export function relatesTo(pdu: { readonly content: Pdu['content'] }): RelatesTo | undefined {
   const block = ownObject(pdu.content, 'm.relates_to');

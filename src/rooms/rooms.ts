@@ -62,6 +62,9 @@ export interface Rooms {
   readonly onBulkRedaction: (() => void)[];
 }
 
+/** What reading the events and states of rooms takes, without the rest of the layer. */
+export type RoomGraph = Pick<Rooms, 'events' | 'trees'>;
+
 /** Opens the layer. Nothing runs by itself here: the verbs are called from outside. */
 export function openRooms(
   parts: Omit<Rooms, 'observers' | 'onBulkRedaction' | 'hooks'> & { readonly hooks?: Partial<RoomHooks> },
@@ -127,7 +130,7 @@ export function joinedRoom(reader: Reader, roomId: RoomId, user: UserId): Room {
 
 /** The piece of state (`type`, `stateKey`) in the snapshot `root`, as stored. */
 export function storedStateAt(
-  rooms: Rooms,
+  rooms: RoomGraph,
   reader: Reader,
   root: StateRoot,
   type: string,

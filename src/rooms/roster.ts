@@ -2,7 +2,7 @@ import { rosters } from '#store/schema.js';
 import type { Reader, RoomNum, Tx } from '#store/types.js';
 
 /** Users in one chunk: small enough to write anew at each join, large enough that a big room has few of them. */
-const CHUNK_USERS = 32;
+export const CHUNK_USERS = 32;
 
 /**
  * Local users joined to a room. Kept in chunks of their own because a transaction reads synchronously, by key: the

@@ -26,7 +26,8 @@ export function searchableText(pdu: Pdu): string | undefined {
   }
 }
 
-function indexedWords(pdu: Pdu): Set<string> {
+/** The words by which an event is found. */
+export function indexedWords(pdu: Pdu): Set<string> {
   const words = new Set<string>();
   for (const word of wordsOf(searchableText(pdu) ?? '')) {
     words.add(word);

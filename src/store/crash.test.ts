@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { openStore } from '#store/db.js';
 import { profiles } from '#store/schema.js';
 import { verifyStore } from '#store/verify.js';
+import { STORE_CHECKS } from '#store/verify-rows.js';
 import { SystemClock } from '#util/clock.js';
 
 const ROUNDS = 10;
@@ -89,7 +90,7 @@ async function surviveKills(): Promise<void> {
       rows++;
     }
     assert.ok(rows >= acknowledged.size * 2);
-    for await (const problem of verifyStore(store)) assert.fail(JSON.stringify(problem));
+    for await (const problem of verifyStore(store, STORE_CHECKS)) assert.fail(JSON.stringify(problem));
     await store.close();
   } finally {
     await rm(directory, { recursive: true, force: true });

@@ -1,79 +1,63 @@
 import { UserId } from '#core/ids.js';
 import { roomRules } from '#core/room-versions.js';
-import type { KeyPart, Keyspace } from '#store/keyspace.js';
+import { type Check, type CheckGround, rowCheck } from '#store/checks.js';
+import { rebuildEventRows } from '#store/events.js';
 import { untyped } from '#store/kv.js';
+import { rebuildMembers } from '#store/members.js';
 import {
-  backupSessions,
-  backups,
-  backupVersions,
-  dehydratedDevices,
-  deviceKeys,
-  devices,
-  echoes,
+  accountData,
+  deviceLists,
   eventNums,
   events,
-  keyedDevices,
+  journal,
   keyQueues,
   log,
   members,
   memberships,
   meta,
-  oneTimeKeyIds,
-  oneTimeKeys,
   type RoomHead,
   receipts,
-  relations,
   roomNums,
   rooms,
+  signedUsers,
   stateKeyNums,
   stateKeys,
   stateNodes,
+  threadSubscriptionLog,
   timeline,
   timestamps,
+  toDevice,
 } from '#store/schema.js';
-import type { StateTrees } from '#store/state.js';
+import { rebuildStateKeys } from '#store/state.js';
 import { decodeNode, isLeaf } from '#store/state-node.js';
-import type { RoomNum, Store } from '#store/types.js';
+import type { Fact, Position, Reader, RoomNum, Store } from '#store/types.js';
 
-/** What the checks of one row are given besides the row. */
-export interface CheckGround {
-  readonly store: Store;
-  readonly trees: StateTrees;
-  readonly serverName: string;
-  /** No position in use is larger. */
-  readonly reserved: number;
-}
+/** What must hold of the rows that this layer writes; its derived rows are made anew first of all. */
+export const STORE_CHECKS: readonly Check[] = [
+  {
+    covers: [
+      ...[untyped(stateKeys), untyped(eventNums), untyped(timeline), untyped(timestamps)],
+      ...[untyped(members), untyped(memberships)],
+    ],
+    rebuild: async ({ store, trees }) =>
+      (await rebuildStateKeys(store)) + (await rebuildEventRows(store)) + (await rebuildMembers(store, trees)),
+  },
 
-/** A check that a row must pass; yields what is wrong. */
-interface RowCheck {
-  readonly keyspace: Keyspace<readonly KeyPart[], unknown>;
-  problems(ground: CheckGround, key: readonly KeyPart[], value: unknown): Iterable<string>;
-}
-
-/** Declares a check with the types of its keyspace. */
-function rowCheck<K extends readonly KeyPart[], V>(
-  keyspace: Keyspace<K, V>,
-  problems: (ground: CheckGround, key: K, value: V) => Iterable<string>,
-): RowCheck {
-  return {
-    keyspace: untyped(keyspace),
-    problems: (ground, key, value) => problems(ground, key as unknown as K, value as V),
-  };
-}
-
-/** What must hold for each row, in order of keyspace. */
-export const ROW_CHECKS: readonly RowCheck[] = [
   rowCheck(meta, function* (_ground, [name], value) {
     const isNumber = ['format', 'positions', 'created_ts'].includes(name);
     if (isNumber && !Number.isSafeInteger(value)) yield 'is not a number';
   }),
 
-  rowCheck(log, function* ({ store, reserved }, [position], fact) {
+  rowCheck(log, async function* ({ store, reserved }, [position], fact) {
     if (position > reserved) yield 'lies past the reserved positions';
-    if (fact.kind !== 'event') return;
-    const event = store.get(events, [position]);
-    if (event === undefined) yield 'names an event that is not held';
-    else if (event.room !== fact.room) yield 'names another room than its event';
+    yield* factProblems(store, position, fact);
+  }),
+
+  rowCheck(journal, function* (_ground, [sequence], row) {
+    if (sequence < 1) yield 'counts from below 1';
+    for (const part of [row.check, row.bytes, row.content]) {
+      if (!Number.isSafeInteger(part) || part < 0) yield 'holds something other than three numbers';
+    }
   }),
 
   rowCheck(roomNums, function* ({ store }, [id], num) {
@@ -97,6 +81,7 @@ export const ROW_CHECKS: readonly RowCheck[] = [
     if (outcome !== 'accepted') return;
     if (store.get(timeline, [room, order]) !== num) yield 'is not at its place in the timeline';
     if (store.get(timestamps, [room, pdu.origin_server_ts, order]) !== num) yield 'has no row by timestamp';
+    if (order === num && !isToldAt(store, num, { kind: 'event', room })) yield 'came live and is not told in the log';
     if (pdu.state_key === undefined) {
       if (event.stateAfter !== event.stateBefore) yield 'changes the state without being a state event';
     } else if (trees.get(store, event.stateAfter, pdu.type, pdu.state_key) !== num) {
@@ -151,74 +136,70 @@ export const ROW_CHECKS: readonly RowCheck[] = [
     if (row.event !== 0 && !store.has(events, [row.event])) yield `its event ${row.event} is not held`;
   }),
 
-  rowCheck(relations, function* ({ store }, [parent], relation) {
-    const event = store.get(events, [relation.event]);
-    if (event === undefined) yield `event ${relation.event} is not held`;
-    else if (event.pdu.event_id === parent) yield 'is a relation of an event to itself';
-  }),
-
-  rowCheck(receipts, function* ({ store, reserved }, [room], receipt) {
-    if (!store.has(rooms, [room])) yield 'its room has no head';
-    if (receipt.position > reserved) yield 'lies past the reserved positions';
-  }),
-
   rowCheck(timestamps, function* ({ store }, [room, ts, order], num) {
     const event = store.get(events, [num]);
     if (event?.room !== room || event.order !== order || event.pdu.origin_server_ts !== ts) {
       yield `event ${num} belongs elsewhere or is not held`;
     }
   }),
-
-  rowCheck(echoes, function* ({ store }, [num]) {
-    if (!store.has(events, [num])) yield 'its event is not held';
-  }),
-
-  rowCheck(deviceKeys, function* ({ store }, [user, device]) {
-    if (!store.has(devices, [user, device])) yield 'its device is gone';
-    if (!store.get(keyedDevices, [user])?.includes(device)) yield "is not among the user's devices with keys";
-  }),
-  rowCheck(keyedDevices, function* ({ store }, [user], ids) {
-    for (const id of ids) if (!store.has(deviceKeys, [user, id])) yield `names ${id}, which has no keys`;
-  }),
-
-  rowCheck(oneTimeKeys, function* ({ store }, [user, device, algorithm, sequence], { id }) {
-    const places = store.get(keyQueues, [user, device])?.algorithms ?? {};
-    const place = Object.hasOwn(places, algorithm) ? places[algorithm] : undefined;
-    if (place === undefined || sequence >= place.next) yield 'lies outside the queue of its device';
-    const named = store.get(oneTimeKeyIds, [user, device, id]);
-    if (named === undefined || named < sequence) yield 'its id does not lead to it';
-  }),
-
-  rowCheck(keyQueues, function* ({ store, reserved }, [user, device], { algorithms, position }) {
-    if (!store.has(devices, [user, device])) yield 'its device is gone';
-    if (position > reserved) yield 'lies past the reserved positions';
-    for (const [algorithm, { first, next }] of Object.entries(algorithms)) {
-      for (let sequence = first; sequence < next; sequence++) {
-        if (!store.has(oneTimeKeys, [user, device, algorithm, sequence]))
-          yield `key ${sequence} of ${algorithm} is missing`;
-      }
-    }
-  }),
-
-  rowCheck(oneTimeKeyIds, function* ({ store }, [user, device, id], sequence) {
-    const algorithm = id.slice(0, id.indexOf(':'));
-    if (store.get(oneTimeKeys, [user, device, algorithm, sequence])?.id !== id) yield 'there is no such key';
-  }),
-
-  rowCheck(backups, function* ({ store }, [user], { current, last }) {
-    if (current === undefined) return;
-    const row = current > last ? undefined : store.get(backupVersions, [user, current]);
-    if (row === undefined || row.deleted) yield `its current version ${current} is not there`;
-  }),
-
-  rowCheck(backupSessions, function* ({ store }, [user, version]) {
-    if (!store.has(backupVersions, [user, version])) yield 'its backup version is not there';
-  }),
-
-  rowCheck(dehydratedDevices, function* ({ store }, [user], { device }) {
-    if (!store.has(devices, [user, device])) yield 'its device is gone';
-  }),
 ];
+
+/**
+ * A fact stands where the row that it tells of says it does: rows whose fact a newer one replaced have moved on with it.
+ * Facts of a kind that others may follow without taking them back (profiles, memberships, unread counts) are asked less.
+ */
+async function* factProblems(store: Store, position: Position, fact: Fact): AsyncGenerator<string> {
+  const stands = (at: Position | undefined): boolean => at === position;
+  switch (fact.kind) {
+    case 'event': {
+      const event = store.get(events, [position]);
+      if (event === undefined) yield 'names an event that is not held';
+      else if (event.room !== fact.room) yield 'names another room than its event';
+      return;
+    }
+    case 'membership':
+      if (!store.has(memberships, [fact.user, fact.room])) yield 'tells of a membership that is not there';
+      return;
+    case 'accountData': {
+      const room = fact.room === undefined ? '' : store.get(rooms, [fact.room])?.id;
+      const row = room === undefined ? undefined : store.get(accountData, [fact.user, room, fact.type]);
+      if (!stands(row?.position)) yield 'tells of account data that is not there';
+      return;
+    }
+    case 'toDevice':
+      if (!store.has(toDevice, [fact.user, fact.device, position])) yield 'tells of a message that is not there';
+      return;
+    case 'deviceList': {
+      const { user, only } = fact;
+      const at = only === undefined ? store.get(deviceLists, [user]) : store.get(signedUsers, [only, user]);
+      if (!stands(at)) yield 'tells of a change of devices that is not the last one';
+      return;
+    }
+    case 'keyCounts':
+      if (!stands(store.get(keyQueues, [fact.user, fact.device])?.position)) {
+        yield 'tells of key counts that changed again';
+      }
+      return;
+    case 'threadSubscription':
+      if (!store.has(threadSubscriptionLog, [fact.user, position])) yield 'tells of no subscription';
+      return;
+    case 'receipt': {
+      const prefix = [fact.room, fact.private ? 'm.read.private' : 'm.read', fact.user];
+      for await (const [, receipt] of store.range(receipts, { prefix })) if (stands(receipt.position)) return;
+      yield 'tells of a receipt that is not there';
+      return;
+    }
+    case 'unread':
+      if (!store.has(rooms, [fact.room])) yield 'tells of a room that is not held';
+  }
+}
+
+/** The fact at the position that a row says it was told at; the kind decides what else must agree. */
+export function isToldAt(store: Reader, position: Position, wanted: Fact): boolean {
+  const fact = store.get(log, [position]);
+  if (fact === undefined || fact.kind !== wanted.kind) return false;
+  return Object.entries(wanted).every(([name, value]) => (fact as unknown as Record<string, unknown>)[name] === value);
+}
 
 /** Invites and knocks may come as stripped state to a room whose own state here is older. */
 function isHeldInvite(row: { readonly stripped?: unknown }): boolean {

@@ -6,8 +6,8 @@ import { notices, type ReadNotice, readNoticeHeads, readNotices, timeline } from
 import type { Order, Reader, RoomNum, Tx } from '#store/types.js';
 
 /** Read notifications of one user that are remembered: in chunks, so that a receipt writes but one small row. */
-const CHUNK_NOTICES = 32;
-const KEPT_CHUNKS = 16;
+export const CHUNK_NOTICES = 32;
+export const KEPT_CHUNKS = 16;
 /** Unread notifications that one request looks at. */
 const MAX_UNREAD = 20_000;
 

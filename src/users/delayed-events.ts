@@ -257,7 +257,7 @@ function countDown(tx: Tx, user: UserId): void {
 }
 
 /** When the task has something to do for the row: to send it, or to forget it. */
-function dueTs(row: DelayedEvent): number {
+export function dueTs(row: DelayedEvent): number {
   return row.outcome === undefined ? row.scheduledTs + row.delayMs : row.outcome.ts + KEPT_MS;
 }
 

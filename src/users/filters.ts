@@ -19,7 +19,7 @@ export async function storeFilter(users: Users, user: UserId, filter: JsonObject
   if (bytes.length > MAX_FILTER_BYTES) {
     throw new MatrixError('M_TOO_LARGE', `A filter may have at most ${MAX_FILTER_BYTES} bytes`);
   }
-  const id = sha256(bytes).toString('base64url').slice(0, ID_LENGTH);
+  const id = idOf(bytes);
   if (users.store.has(filters, [user, id])) return id;
   const rows = await users.store.list(filters, { prefix: [user], limit: MAX_FILTERS });
   if (rows.length >= MAX_FILTERS) {
@@ -27,6 +27,15 @@ export async function storeFilter(users: Users, user: UserId, filter: JsonObject
   }
   await users.store.commit((tx) => tx.put(filters, [user, id], filter));
   return id;
+}
+
+function idOf(canonical: Buffer): string {
+  return sha256(canonical).toString('base64url').slice(0, ID_LENGTH);
+}
+
+/** The id that a filter has. */
+export function filterId(filter: JsonObject): string {
+  return idOf(canonicalBytes(filter));
 }
 
 /** The stored filter, or undefined. */

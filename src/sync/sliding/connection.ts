@@ -6,9 +6,9 @@ import { Lru } from '#util/lru.js';
 import type { Random } from '#util/random.js';
 
 /** Rows that a connection's rooms are spread over, so that an answer about one room rewrites little. */
-const BUCKETS = 32;
+export const BUCKETS = 32;
 /** Connections of one device; the least recently used goes when there are more. */
-const MOST_CONNECTIONS = 8;
+export const MOST_CONNECTIONS = 8;
 /** Connections held in memory. */
 const HELD = 500;
 

@@ -14,11 +14,13 @@ import {
 import { openTestStore } from '#store/testing.js';
 import type { Store, Tx } from '#store/types.js';
 import { verifyStore } from '#store/verify.js';
+import { STORE_CHECKS } from '#store/verify-rows.js';
 import { deleteDevices } from '#users/devices.js';
 import { createBackup, putSessions, sessionsOf } from '#users/keys/backup.js';
 import { putDehydrated } from '#users/keys/dehydrated.js';
 import { claimKeys, uploadKeys } from '#users/keys/device-keys.js';
 import { testDevice } from '#users/keys/testing.js';
+import { KEY_CHECKS } from '#users/keys/verify.js';
 import { loginWithPassword } from '#users/sessions.js';
 import { openTestUsers, testUser } from '#users/testing.js';
 import type { Users } from '#users/users.js';
@@ -29,7 +31,8 @@ const A = 'signed_curve25519';
 
 async function problems(store: Store): Promise<string[]> {
   const found: string[] = [];
-  for await (const { keyspace, problem } of verifyStore(store)) found.push(`${keyspace}: ${problem}`);
+  for await (const { keyspace, problem } of verifyStore(store, [...STORE_CHECKS, ...KEY_CHECKS]))
+    found.push(`${keyspace}: ${problem}`);
   return found;
 }
 
