@@ -26,6 +26,20 @@ export class JsonFloat {
   }
 }
 
+/**
+ * A value that is written already: `stringifyJson` takes its text as it is. No `JsonValue`: it stands only in answers, whose
+ * many large parts are better held as text than as objects until the last of them is made.
+ */
+export class JsonText {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+  toJSON(): unknown {
+    return JSON.parse(this.text);
+  }
+}
+
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof JsonFloat);
 }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import canonicalJsonPackage from 'canonical-json';
 import { JsonReader } from '#core/json-reader.js';
-import { JsonFloat, type JsonObject, type JsonValue } from '#core/json-value.js';
+import { JsonFloat, type JsonObject, JsonText, type JsonValue } from '#core/json-value.js';
 
 /** Deepest nesting that `parseJson` accepts unless told otherwise. */
 export const MAX_JSON_DEPTH = 100;
@@ -274,15 +274,16 @@ function writeFloat(value: number): string {
  * their value and form. Throws JsonError on an infinite JsonFloat.
  */
 export function stringifyJson(value: JsonValue): string {
-  return hasExactNumber(value) ? writeInOrder(value) : JSON.stringify(value);
+  return needsOwnWriter(value) ? writeInOrder(value) : JSON.stringify(value);
 }
 
-function hasExactNumber(value: JsonValue | undefined): boolean {
+/** Whether it holds what `JSON.stringify` can't write, or would write anew. */
+function needsOwnWriter(value: JsonValue | undefined): boolean {
   if (typeof value === 'bigint') return true;
   if (typeof value !== 'object' || value === null) return false;
-  if (Array.isArray(value)) return value.some(hasExactNumber);
-  if (value instanceof JsonFloat) return true;
-  for (const key of Object.keys(value)) if (hasExactNumber((value as JsonObject)[key])) return true;
+  if (Array.isArray(value)) return value.some(needsOwnWriter);
+  if (value instanceof JsonFloat || value instanceof JsonText) return true;
+  for (const key of Object.keys(value)) if (needsOwnWriter((value as JsonObject)[key])) return true;
   return false;
 }
 
@@ -291,6 +292,7 @@ function writeInOrder(value: JsonValue): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(writeInOrder).join(',')}]`;
   if (value instanceof JsonFloat) return writeFloat(value.value);
+  if (value instanceof JsonText) return value.text;
   const members: string[] = [];
   for (const [key, item] of Object.entries(value as JsonObject)) {
     if (item !== undefined) members.push(`${JSON.stringify(key)}:${writeInOrder(item)}`);

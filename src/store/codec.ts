@@ -131,6 +131,15 @@ export function decodeKey(key: Buffer): { keyspace: number; parts: KeyPart[] } {
   return { keyspace, parts };
 }
 
+/** Where the first part ends in a key that is written with a character a byte: what stands before is its prefix. */
+export function firstPartEnd(id: string): number {
+  const tag = id.charCodeAt(1);
+  if (tag !== STRING) return 2 + Math.abs(tag - ZERO);
+  let end = id.indexOf('\0', 2);
+  while (id.charCodeAt(end + 1) === 0xff) end = id.indexOf('\0', end + 1);
+  return end + 1;
+}
+
 const CRC_BYTES = 4;
 
 /**

@@ -224,9 +224,7 @@ export class CommitLane {
       }
       if (reserve !== undefined) this.#reserved = reserve;
     }
-    for (const [id, write] of group.writes) {
-      this.#reader.wrote(write.keyspace, id, write.decoded, write.sealed?.length ?? 0);
-    }
+    for (const [id, write] of group.writes) this.#reader.wrote(write, id);
     this.#writing = undefined;
     // Before listeners run: they may start transactions and must find the lane either idle or scheduled.
     if (!this.#gathering.isEmpty) this.#schedule();

@@ -28,6 +28,11 @@ export interface Keyspace<K extends readonly KeyPart[], V> {
   readonly value: ValueCodec<V>;
   /** How many bytes (of encoded value) of decoded values to keep in memory; 0 or absent for none. */
   readonly cacheBytes?: number;
+  /**
+   * How much to keep in memory of what ranges under one first key part give: the last `rows` of each (all, where there are
+   * no more), `bytes` over all. `whole`: they are asked for from the first on, and worth loading for that.
+   */
+  readonly held?: { readonly rows: number; readonly bytes: number; readonly whole: boolean };
   /** Phantom: gives the key tuple its type. */
   readonly _key?: K;
 }

@@ -1,4 +1,5 @@
 import { decodeKey, describeKey, encodeKey, encodeKeyEnd, unseal } from '#store/codec.js';
+import { type HeldPart, HeldRanges, type HeldRow } from '#store/held-ranges.js';
 import type { KeyPart, Keyspace } from '#store/keyspace.js';
 import { type AnyKeyspace, type IteratorOptions, type KeyValueDb, readError, untyped } from '#store/kv.js';
 import { KEYSPACES } from '#store/schema.js';
@@ -23,10 +24,22 @@ export function encodedKey(keyspace: AnyKeyspace, parts: readonly KeyPart[]): En
   return { bytes, id: bytes.toString('latin1') };
 }
 
+/** A row that a commit put or deleted, as the caches want to know it. */
+export interface CommittedWrite {
+  readonly keyspace: AnyKeyspace;
+  readonly key: Buffer;
+  /** Undefined where the row was deleted. */
+  readonly sealed: Buffer | undefined;
+  /** The decoded value, if somebody asked for it already. */
+  readonly decoded: unknown;
+  value(): unknown;
+}
+
 /** Reads of committed rows, with the caches of decoded values that the catalogue asks for. */
 export class CommittedReader implements Reader {
   readonly #db: KeyValueDb;
   readonly #caches = new Map<number, Lru<string, unknown>>();
+  readonly #held = new HeldRanges();
 
   constructor(db: KeyValueDb) {
     this.#db = db;
@@ -56,17 +69,27 @@ export class CommittedReader implements Reader {
     return value;
   }
 
-  /** Tells the cache what a commit wrote: `value` undefined where it is not decoded yet or the row is gone. */
-  wrote(keyspace: AnyKeyspace, id: string, value: unknown, valueBytes: number): void {
+  /** Tells the caches what a commit wrote. */
+  wrote(write: CommittedWrite, id: string): void {
+    const { keyspace, key, sealed } = write;
+    const bytes = sealed?.length ?? 0;
+    if (keyspace.held !== undefined) {
+      this.#held.wrote(keyspace, id, () =>
+        sealed === undefined ? undefined : { id, parts: decodeKey(key).parts, value: write.value(), bytes },
+      );
+    }
     if (!keyspace.cacheBytes) return;
     const cache = this.#cache(keyspace);
+    // What nobody has decoded yet is decoded when it is asked for.
+    const value = write.decoded;
     if (value === undefined) cache.delete(id);
-    else cache.set(id, value, valueBytes + id.length + CACHE_ENTRY_BYTES);
+    else cache.set(id, value, bytes + id.length + CACHE_ENTRY_BYTES);
   }
 
   /** Forgets everything held in memory. */
   dropCaches(): void {
     this.#caches.clear();
+    this.#held.clear();
   }
 
   async *range<K extends readonly KeyPart[], V>(
@@ -74,8 +97,46 @@ export class CommittedReader implements Reader {
     options: RangeOptions = {},
   ): AsyncGenerator<[K, V], void, undefined> {
     const space = untyped(keyspace);
-    const bounds = boundsOf(space, options);
+    let bounds = boundsOf(space, options);
     if (bounds.limit === 0) return;
+    const held = await this.#heldPart(space, options, bounds);
+    if (held !== undefined) {
+      let left = bounds.limit;
+      for (const { parts, value } of held.rows) {
+        yield [parts as unknown as K, value as V];
+        if (--left === 0) return;
+      }
+      if (held.below === undefined) return;
+      bounds = { ...bounds, lt: Buffer.from(held.below, 'latin1'), limit: left };
+    }
+    for await (const row of this.#iterate(bounds)) yield decodeRow(keyspace, row);
+  }
+
+  /** What is in memory of a range, loaded first where that is worth it; undefined where the disk is to be asked. */
+  async #heldPart(space: AnyKeyspace, options: RangeOptions, bounds: IteratorOptions): Promise<HeldPart | undefined> {
+    const first = options.prefix?.[0];
+    if (space.held === undefined || first === undefined) return undefined;
+    const prefix = encodeKey(space.id, [first]).toString('latin1');
+    const { reverse } = bounds;
+    const lowest = bounds.gte.toString('latin1');
+    const highest = bounds.lt.toString('latin1');
+    const part = this.#held.find(space, prefix, lowest, highest, reverse);
+    if (part !== 'unknown') return part;
+    if (!reverse && !space.held.whole) return undefined;
+    const newest = async (limit: number): Promise<HeldRow[]> => {
+      const end = { ...boundsOf(space, { prefix: [first], reverse: true, limit }) };
+      const rows: HeldRow[] = [];
+      for await (const [key, stored] of this.#iterate(end)) {
+        const [parts, value] = decodeRow(space, [key, stored]);
+        rows.push({ id: key.toString('latin1'), parts, value, bytes: stored.length });
+      }
+      return rows;
+    };
+    return this.#held.load(space, prefix, newest, { lowest, highest, reverse });
+  }
+
+  /** The raw rows between two keys, in chunks. */
+  async *#iterate(bounds: IteratorOptions): AsyncGenerator<[Buffer, Buffer], void, undefined> {
     const iterator = this.#open(bounds);
     try {
       for (;;) {
@@ -83,7 +144,7 @@ export class CommittedReader implements Reader {
           throw readError(error);
         });
         if (rows.length === 0) return;
-        for (const row of rows) yield decodeRow(keyspace, row);
+        yield* rows;
       }
     } finally {
       await iterator.close();

@@ -15,7 +15,7 @@ function keyspace<K extends readonly KeyPart[], V>(
   name: string,
   keyParts: readonly string[],
   value: ValueCodec<V>,
-  about: { purpose: string; writer: string; derivedFrom?: string; cacheBytes?: number },
+  about: Pick<Keyspace<K, V>, 'purpose' | 'writer' | 'derivedFrom' | 'cacheBytes' | 'held'>,
 ): Keyspace<K, V> {
   const made: Keyspace<K, V> = { id, name, keyParts, value, ...about };
   catalogue.push(made as unknown as Keyspace<readonly KeyPart[], unknown>);
@@ -100,6 +100,8 @@ export const timeline = keyspace<[room: RoomNum, order: Order], EventNum>(
     purpose: 'Accepted events of a room in the order that clients page through.',
     writer: 'store/events.ts',
     derivedFrom: 'events',
+    // A page of a sync, of the rooms that something happens in.
+    held: { rows: 24, bytes: 2 << 20, whole: false },
   },
 );
 export const stateNodes = keyspace<[node: number], Buffer>(15, 'stateNodes', ['node'], bytes, {
@@ -134,6 +136,7 @@ export const members = keyspace<[room: RoomNum, user: string], Member>(18, 'memb
   purpose: 'Membership now of every user that a room has a member event for.',
   writer: 'store/members.ts',
   derivedFrom: 'rooms, events',
+  held: { rows: 100, bytes: 1 << 20, whole: true },
 });
 export interface Membership {
   readonly membership: Member['membership'];
@@ -227,6 +230,7 @@ export const receipts = keyspace<[room: RoomNum, type: string, user: string, thr
   {
     purpose: 'Newest receipt of a user in a room by type and thread ("" unthreaded, "main", or the root event id).',
     writer: 'rooms/ephemeral.ts',
+    held: { rows: 100, bytes: 1 << 20, whole: true },
   },
 );
 export const timestamps = keyspace<[room: RoomNum, ts: number, order: Order], EventNum>(

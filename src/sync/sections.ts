@@ -46,6 +46,8 @@ export interface Span {
   readonly fullState: boolean;
   readonly useStateAfter: StateAfter;
   readonly ignored: ReadonlySet<string>;
+  /** Room sections are written to text as soon as they are made. */
+  readonly asText?: boolean;
 }
 
 export interface TimelineSection {

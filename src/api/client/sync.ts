@@ -46,6 +46,7 @@ export const syncEndpoints: readonly Endpoint<App>[] = [
           fullState: query.full_state ?? false,
           useStateAfter:
             query.use_state_after === true || (query['org.matrix.msc4222.use_state_after'] === true && 'unstable'),
+          asText: true,
           timeoutMs: query.timeout ?? 0,
           signal: request.signal,
         });
