@@ -61,16 +61,27 @@ function writeInteger(value: number): void {
   length += size + 1;
 }
 
+function writeParts(parts: readonly KeyPart[]): void {
+  for (let at = 0; at < parts.length; at++) {
+    const part = parts[at]!;
+    if (typeof part === 'string') writeString(part);
+    else writeInteger(part);
+  }
+}
+
 function write(keyspace: number, first: readonly KeyPart[], then: readonly KeyPart[]): void {
   assert(Number.isInteger(keyspace) && keyspace > 0 && keyspace <= LARGEST_KEYSPACE, 'a keyspace id is out of range');
   length = 0;
   scratch[length++] = keyspace;
-  for (const parts of [first, then]) {
-    for (const part of parts) {
-      if (typeof part === 'string') writeString(part);
-      else writeInteger(part);
-    }
-  }
+  writeParts(first);
+  writeParts(then);
+}
+
+/** A copy of what was just written. */
+function written(): Buffer {
+  const key = Buffer.allocUnsafe(length);
+  scratch.copy(key, 0, 0, length);
+  return key;
 }
 
 const NONE: readonly KeyPart[] = [];
@@ -78,7 +89,13 @@ const NONE: readonly KeyPart[] = [];
 /** The bytes of a key. Also the lower bound of everything that begins with `parts`. */
 export function encodeKey(keyspace: number, parts: readonly KeyPart[], then: readonly KeyPart[] = NONE): Buffer {
   write(keyspace, parts, then);
-  return Buffer.from(scratch.subarray(0, length));
+  return written();
+}
+
+/** A key with a character for each of its bytes: what maps are keyed by, and cheaper than the bytes themselves. */
+export function encodeKeyId(keyspace: number, parts: readonly KeyPart[]): string {
+  write(keyspace, parts, NONE);
+  return scratch.toString('latin1', 0, length);
 }
 
 /** The smallest bytes above every key that begins with `parts` and then `then`. */
@@ -86,7 +103,7 @@ export function encodeKeyEnd(keyspace: number, parts: readonly KeyPart[], then: 
   write(keyspace, parts, then);
   room(1);
   scratch[length++] = END;
-  return Buffer.from(scratch.subarray(0, length));
+  return written();
 }
 
 /** Keyspace id and parts of a key. Throws `StoreError` corrupt for bytes that `encodeKey` did not make. */

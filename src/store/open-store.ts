@@ -2,7 +2,7 @@ import type { CommitLane } from '#store/commit.js';
 import type { Journal } from '#store/journal.js';
 import type { KeyPart, Keyspace } from '#store/keyspace.js';
 import { innermost, type KeyValueDb, untyped } from '#store/kv.js';
-import { type CommittedReader, encodedKey } from '#store/read.js';
+import { type CommittedReader, EncodedKey } from '#store/read.js';
 import { log } from '#store/schema.js';
 import type { StoreError } from '#store/store-error.js';
 import type { Fact, LogEntry, Position, RangeOptions, Reader, ScannedRow, Store, Tx } from '#store/types.js';
@@ -36,7 +36,7 @@ export class OpenStore implements Store {
     this.#parts = parts;
     this.#lane = parts.lane((error) => this.#recover(error));
     const latestGet = <K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K): V | undefined =>
-      this.#lane.read(untyped(keyspace), encodedKey(untyped(keyspace), key)) as V | undefined;
+      this.#lane.read(untyped(keyspace), new EncodedKey(untyped(keyspace), key)) as V | undefined;
     this.latest = { get: latestGet, has: (keyspace, key) => latestGet(keyspace, key) !== undefined };
   }
 

@@ -1,4 +1,4 @@
-import { decodeKey, describeKey, encodeKey, encodeKeyEnd, unseal } from '#store/codec.js';
+import { decodeKey, describeKey, encodeKey, encodeKeyEnd, encodeKeyId, unseal } from '#store/codec.js';
 import { type HeldPart, HeldRanges, type HeldRow } from '#store/held-ranges.js';
 import type { KeyPart, Keyspace } from '#store/keyspace.js';
 import { type AnyKeyspace, type IteratorOptions, type KeyValueDb, readError, untyped } from '#store/kv.js';
@@ -13,15 +13,16 @@ const CHUNK_BYTES = 64 * 1024;
 /** What a cached row costs beside its value: the entry and its key. */
 const CACHE_ENTRY_BYTES = 100;
 
-/** A key with the form that maps use. */
-export interface EncodedKey {
-  readonly bytes: Buffer;
+/** A key in the form that maps use; its bytes are made when they are asked for, since most reads end in a cache. */
+export class EncodedKey {
   readonly id: string;
-}
 
-export function encodedKey(keyspace: AnyKeyspace, parts: readonly KeyPart[]): EncodedKey {
-  const bytes = encodeKey(keyspace.id, parts);
-  return { bytes, id: bytes.toString('latin1') };
+  constructor(keyspace: AnyKeyspace, parts: readonly KeyPart[]) {
+    this.id = encodeKeyId(keyspace.id, parts);
+  }
+  get bytes(): Buffer {
+    return Buffer.from(this.id, 'latin1');
+  }
 }
 
 /** A row that a commit put or deleted, as the caches want to know it. */
@@ -48,7 +49,7 @@ export class CommittedReader implements Reader {
   get<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K): V | undefined {
     const space = untyped(keyspace);
     if (!space.cacheBytes) return this.#read(space, encodeKey(space.id, key)) as V | undefined;
-    return this.getEncoded(space, encodedKey(space, key)) as V | undefined;
+    return this.getEncoded(space, new EncodedKey(space, key)) as V | undefined;
   }
 
   has<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K): boolean {
@@ -61,11 +62,12 @@ export class CommittedReader implements Reader {
     const cache = this.#cache(keyspace);
     const held = cache.get(key.id);
     if (held !== undefined) return held;
-    const stored = this.#stored(key.bytes);
+    const keyBytes = key.bytes;
+    const stored = this.#stored(keyBytes);
     if (stored === undefined) return undefined;
-    const bytes = unseal(key.bytes, stored, keyspace);
+    const bytes = unseal(keyBytes, stored, keyspace);
     const value = keyspace.value.decode(bytes);
-    cache.set(key.id, value, bytes.length + key.bytes.length + CACHE_ENTRY_BYTES);
+    cache.set(key.id, value, bytes.length + keyBytes.length + CACHE_ENTRY_BYTES);
     return value;
   }
 
@@ -116,7 +118,7 @@ export class CommittedReader implements Reader {
   async #heldPart(space: AnyKeyspace, options: RangeOptions, bounds: IteratorOptions): Promise<HeldPart | undefined> {
     const first = options.prefix?.[0];
     if (space.held === undefined || first === undefined) return undefined;
-    const prefix = encodeKey(space.id, [first]).toString('latin1');
+    const prefix = encodeKeyId(space.id, [first]);
     const { reverse } = bounds;
     const lowest = bounds.gte.toString('latin1');
     const highest = bounds.lt.toString('latin1');

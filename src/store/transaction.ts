@@ -1,7 +1,7 @@
-import { seal } from '#store/codec.js';
+import { encodeKey, seal } from '#store/codec.js';
 import type { KeyPart, Keyspace } from '#store/keyspace.js';
 import { type AnyKeyspace, untyped } from '#store/kv.js';
-import { type EncodedKey, encodedKey } from '#store/read.js';
+import { EncodedKey } from '#store/read.js';
 import { log } from '#store/schema.js';
 import type { Fact, LogEntry, Position, Tx } from '#store/types.js';
 import { assert } from '#util/assert.js';
@@ -55,7 +55,7 @@ export class Transaction implements Tx {
 
   get<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K): V | undefined {
     this.#running();
-    const encoded = encodedKey(untyped(keyspace), key);
+    const encoded = new EncodedKey(untyped(keyspace), key);
     const own = this.writes.get(encoded.id);
     return (own === undefined ? this.#ground.read(untyped(keyspace), encoded) : own.value()) as V | undefined;
   }
@@ -66,16 +66,16 @@ export class Transaction implements Tx {
 
   put<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K, value: V): void {
     this.#running();
-    const { bytes, id } = encodedKey(untyped(keyspace), key);
+    const bytes = encodeKey(keyspace.id, key);
     const sealed = seal(bytes, keyspace.value.encode(value));
     const kept = keyspace.value.keepsPutValue ? value : undefined;
-    this.writes.set(id, new Write(untyped(keyspace), bytes, sealed, kept));
+    this.writes.set(bytes.toString('latin1'), new Write(untyped(keyspace), bytes, sealed, kept));
   }
 
   delete<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K): void {
     this.#running();
-    const { bytes, id } = encodedKey(untyped(keyspace), key);
-    this.writes.set(id, new Write(untyped(keyspace), bytes, undefined));
+    const bytes = encodeKey(keyspace.id, key);
+    this.writes.set(bytes.toString('latin1'), new Write(untyped(keyspace), bytes, undefined));
   }
 
   position(): Position {
