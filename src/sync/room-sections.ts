@@ -67,7 +67,8 @@ export async function roomSections(
         break;
       }
       case 'knock':
-        if (isNew || span.fullState) knock[head.id] = written({ knock_state: { events: shownStripped(layer.rooms, head, membership) } });
+        if (isNew || span.fullState)
+          knock[head.id] = written({ knock_state: { events: shownStripped(layer.rooms, head, membership) } });
         break;
       case 'leave':
       case 'ban': {
