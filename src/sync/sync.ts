@@ -5,7 +5,7 @@ import type { Typing } from '#rooms/ephemeral.js';
 import type { Rooms } from '#rooms/rooms.js';
 import type { Position, RoomNum } from '#store/types.js';
 import { AccountData, ignoredUsers } from '#sync/account-data.js';
-import { type Changes, changesBetween } from '#sync/changes.js';
+import { changesBetween } from '#sync/changes.js';
 import { type DeviceLists, deviceListChanges } from '#sync/device-lists.js';
 import type { LazyMembers } from '#sync/lazy-members.js';
 import { presenceSection } from '#sync/presence.js';
