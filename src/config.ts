@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import { ServerName } from '#core/ids.js';
 import { DEFAULT_ROOM_VERSION, ROOM_VERSIONS } from '#core/room-versions.js';
+import { parseTerms, type TermsPolicies } from '#core/terms.js';
 import { nearest } from '#util/nearest.js';
 
 /** An address to listen on; port 0 asks the system for a free one. */
@@ -112,6 +113,11 @@ const hosts: Kind<readonly string[]> = {
     }),
 };
 
+const policies: Kind<TermsPolicies> = {
+  form: '`id version language url name`, several by commas',
+  parse: (given) => parseTerms(list(given)),
+};
+
 function list(given: string): string[] {
   return given
     .split(',')
@@ -159,6 +165,10 @@ export const OPTIONS = {
     kind: oneOf('closed', 'token', 'open'),
     fallback: 'token',
     doc: 'Who may make an account: nobody, whoever has a registration token, or anyone.',
+  },
+  terms: {
+    kind: policies,
+    doc: 'Documents that whoever registers must agree to, such as `privacy 1.2 en https://example.org/privacy Privacy policy`. Of each, further languages are further items with the same id and version. What was agreed to is kept with the account.',
   },
   registration_shared_secret: {
     kind: text,

@@ -100,6 +100,7 @@ export async function openLayers(config: Config, { clock, random, log }: Surroun
       guests: config.guests,
       limitFailures: config.rateLimits,
       pushAllow: config.pushAllow ?? [],
+      ...(config.terms !== undefined && { terms: config.terms }),
       ...(config.registrationSharedSecret !== undefined && { sharedSecret: config.registrationSharedSecret }),
     },
     onTaskError: (error) => log.error('A background task failed; it is tried again at the next start.', { error }),

@@ -4,6 +4,7 @@ import { sharedSecretEndpoints } from '#api/admin/shared-secret.js';
 import type { App } from '#api/app.js';
 import { accountEndpoints } from '#api/client/account.js';
 import { accountDataEndpoints } from '#api/client/account-data.js';
+import { authFallbackEndpoints } from '#api/client/auth-fallback.js';
 import { createRoomEndpoints } from '#api/client/create-room.js';
 import { dehydratedEndpoints } from '#api/client/dehydrated.js';
 import { delayedEventEndpoints } from '#api/client/delayed-events.js';
@@ -46,6 +47,7 @@ import type { Endpoint } from '#http/endpoint.js';
 export const ENDPOINTS: readonly Endpoint<App>[] = [
   ...discoveryEndpoints,
   ...registerEndpoints,
+  ...authFallbackEndpoints,
   ...loginEndpoints,
   ...accountEndpoints,
   ...deviceEndpoints,

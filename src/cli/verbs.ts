@@ -149,6 +149,7 @@ function userJson(row: User & { readonly user: string }) {
     deactivated: row.deactivated === true,
     locked: row.locked === true,
     suspended: row.suspended === true,
+    ...(row.terms !== undefined && { terms: row.terms }),
   };
 }
 

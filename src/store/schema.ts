@@ -358,6 +358,8 @@ export interface User {
   readonly locked?: true;
   readonly suspended?: true;
   readonly appservice?: string;
+  /** Versions of the terms that the user agreed to when registering, by id. */
+  readonly terms?: Readonly<Record<string, string>>;
 }
 export const users = keyspace<[user: string], User>(40, 'users', ['userId'], json(), {
   purpose: 'Local accounts, deactivated ones included: a name is never given out twice.',

@@ -20,6 +20,8 @@ export interface NewAccount {
   readonly admin?: boolean;
   readonly guest?: boolean;
   readonly displayname?: string | undefined;
+  /** Versions of the terms that were agreed to, by id. */
+  readonly terms?: Readonly<Record<string, string>> | undefined;
 }
 
 /** ASCII only: what other alphabets lower to ASCII letters (the Kelvin sign) must not become another's name. */
@@ -89,6 +91,7 @@ export function createAccount(tx: Tx, users: Users, account: NewAccount): void {
     ...(account.passwordHash !== undefined && { passwordHash: account.passwordHash }),
     ...(account.admin && { admin: true }),
     ...(account.guest && { guest: true }),
+    ...(account.terms !== undefined && { terms: account.terms }),
   });
   if (account.guest) return;
   endFirstToken(tx);

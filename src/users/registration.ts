@@ -9,6 +9,8 @@ import {
   authenticateInteractively,
   type Flow,
   finishUia,
+  mayPassApart,
+  passApart,
   type Stage,
   type UiaChallenge,
   type UiaRequest,
@@ -39,7 +41,7 @@ export function registrationFlows(users: Users): { readonly flows: readonly Flow
   // Where anyone may register, a token is still worth something: the first one makes an administrator.
   const flows = registration === 'token' ? [withToken] : [agree.length > 0 ? agree : DUMMY, withToken];
   const policies = Object.fromEntries(
-    Object.entries(terms ?? {}).map(([id, { version, name, url }]) => [id, { version, en: { name, url } }]),
+    Object.entries(terms ?? {}).map(([id, { version, languages }]) => [id, { ...languages, version }]),
   );
   return { flows, params: terms === undefined ? {} : { 'm.login.terms': { policies } } };
 }
@@ -75,10 +77,26 @@ export async function register(
   const session = await users.store.commit((tx) => {
     finishUia(tx, done);
     const token = done.token === undefined ? undefined : completeUse(tx, done.token);
-    createAccount(tx, users, { user, passwordHash, admin: token?.admin === true });
+    createAccount(tx, users, { user, passwordHash, admin: token?.admin === true, terms: agreedTerms(users) });
     return wanted.inhibitLogin ? undefined : openSession(tx, users, user, wanted.wish);
   });
   return { complete: true, user, ...(session !== undefined && { session }) };
+}
+
+/** The terms that whoever completes a flow has agreed to, by id: every flow asks for all of them. */
+function agreedTerms({ options }: Users): Readonly<Record<string, string>> | undefined {
+  if (options.terms === undefined) return undefined;
+  return Object.fromEntries(Object.entries(options.terms).map(([id, { version }]) => [id, version]));
+}
+
+/** Whether a registration under way could agree to the terms next, or has: asked for the page that shows them. */
+export function mayAgreeToTerms(users: Users, session: string): boolean {
+  return mayPassApart(users, session, 'm.login.terms', registrationFlows(users).flows);
+}
+
+/** Takes in that the terms were agreed to in a browser, apart from the client. False where there is no such registration. */
+export function agreeToTerms(users: Users, session: string): Promise<boolean> {
+  return passApart(users, session, 'm.login.terms', registrationFlows(users).flows);
 }
 
 /** Makes a guest account with a session; M_FORBIDDEN where the server takes no guests. */

@@ -228,6 +228,22 @@ export function namedUser(object: JsonObject): string | undefined {
   return ownString(object, 'user');
 }
 
+/** Whether `stage` of a registration may be passed apart from the client: it could be next in a flow, or was passed. */
+export function mayPassApart(users: Users, id: string, stage: Stage, flows: readonly Flow[]): boolean {
+  const session = findSession(users, id);
+  // Sessions of somebody who is logged in are for what only their client asks.
+  if (session === undefined || session.user !== undefined) return false;
+  const { completed } = session;
+  return completed.includes(stage) || flows.some((flow) => startsWith(flow, [...completed, stage]));
+}
+
+/** Passes a stage that a browser has seen to; the client learns it by its next request. False as `mayPassApart`. */
+export async function passApart(users: Users, id: string, stage: Stage, flows: readonly Flow[]): Promise<boolean> {
+  const session = findSession(users, id);
+  if (session === undefined || !mayPassApart(users, id, stage, flows)) return false;
+  return (await completeStage(users, id, session, stage, undefined, true)) !== undefined;
+}
+
 /**
  * Writes a passed stage into the session; undefined where the registration token was used up meanwhile. A session that
  * one request both begins and completes is not kept, unless it holds a use of a token.

@@ -1,4 +1,5 @@
 import type { RoomId, ServerName, UserId } from '#core/ids.js';
+import type { TermsPolicies } from '#core/terms.js';
 import type { Store } from '#store/types.js';
 import { dropDeviceSettings } from '#users/account-data.js';
 import type { DeviceObserver } from '#users/devices.js';
@@ -17,20 +18,13 @@ import type { Random } from '#util/random.js';
 /** Who may register: nobody, holders of a registration token, or anyone. */
 export type RegistrationMode = 'closed' | 'token' | 'open';
 
-/** One document that new users agree to (client-server API, Terms of service at registration). */
-export interface TermsPolicy {
-  readonly version: string;
-  readonly name: string;
-  readonly url: string;
-}
-
 export interface UsersOptions {
   readonly registration: RegistrationMode;
   readonly guests: boolean;
   /** Key of `/_synapse/admin/v1/register`; absent where that way of registering is off. */
   readonly sharedSecret?: string;
   /** Documents to agree to when registering, by id. */
-  readonly terms?: Readonly<Record<string, TermsPolicy>>;
+  readonly terms?: TermsPolicies;
   /** Lifetime of access tokens of clients that can refresh them, in milliseconds. */
   readonly accessTokenLifetimeMs: number;
   /** Whether repeated wrong passwords for one account are slowed down. */

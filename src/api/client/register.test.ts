@@ -126,7 +126,7 @@ describe('registration tokens', () => {
   });
 
   test('an abandoned registration gives its use back', async (t) => {
-    const terms = { privacy: { version: '1', name: 'Privacy', url: 'https://hs.test/privacy' } };
+    const terms = { privacy: { version: '1', languages: { en: { name: 'Privacy', url: 'https://hs.test/privacy' } } } };
     const api = await serveApi(t, endpoints, { registration: 'token', terms });
     await createRegistrationToken(api.users, { token: 'once', usesAllowed: 1 });
     const begun = await api.call('POST', 'register', {
