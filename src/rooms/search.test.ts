@@ -137,3 +137,16 @@ test('a rare word is found among many common ones', async () => {
   assert.deepEqual(await found(rooms, alice, 'common rare'), ['common rare']);
   assert.equal((await found(rooms, alice, 'common')).length, 301);
 });
+
+test('where more was said than one search looks at, a busy room does not hide what is newer in a quiet one', async () => {
+  await using t = await openTestRooms();
+  const { rooms } = t;
+  const [quiet, busy] = [await room(rooms), await room(rooms)];
+  for (let i = 0; i < 30; i++) await say(rooms, busy, alice, `word ${i}`);
+  await say(rooms, quiet, alice, 'quiet word');
+  for (let i = 30; i < 60; i++) await say(rooms, busy, alice, `word ${i}`);
+  const newest = await found(rooms, alice, 'word', { mostMatches: 40 });
+  const expected = [...Array.from({ length: 30 }, (_, i) => `word ${59 - i}`), 'quiet word'];
+  assert.deepEqual(newest.slice(0, 31), expected);
+  assert.equal(newest.length, 40);
+});

@@ -11,11 +11,16 @@ import { visibilityFor } from '#rooms/visibility.js';
 import type { StoredEvent } from '#store/events.js';
 import { memberships, postings, redactions } from '#store/schema.js';
 import type { EventNum, Order, RoomNum } from '#store/types.js';
+import { atOnce } from '#util/at-once.js';
 
 /** Newest occurrences of a word that are looked at in one room, and matches looked at over all rooms. */
 const ROOM_ROWS = 4_096;
 const FIRST_ROWS = 256;
 const MAX_MATCHES = 10_000;
+/** Matches that each room may have of these, however many rooms there are, before any may have more. */
+const LEAST_SHARE = 16;
+/** Rooms whose index is read side by side. */
+const ROOMS_AT_ONCE = 4;
 /** Matches between two turns of the event loop. */
 const SLICE = 100;
 /** Upgrades followed back from a room that the filter names. */
@@ -31,6 +36,8 @@ export interface SearchQuery {
   readonly types: ReadonlySet<SearchedType>;
   readonly filter: RoomEventFilter;
   readonly orderBy: 'rank' | 'recent';
+  /** Matches looked at over all rooms; `MAX_MATCHES` where absent. */
+  readonly mostMatches?: number;
 }
 
 /** An event that was found; the higher the rank, the better it matches. */
@@ -56,22 +63,19 @@ export async function searchEvents(rooms: Rooms, viewer: UserId, query: SearchQu
   if (parsed.words.length === 0) return { hits: [], words: [] };
   const filter = withPredecessors(rooms, query.filter);
   const ignored = ignoredBy(rooms.store, viewer);
+  const searched = await searchedRooms(rooms, viewer, filter);
   const hits: Hit[] = [];
-  let left = MAX_MATCHES;
-  for (const room of await searchedRooms(rooms, viewer, filter)) {
-    if (left <= 0) break;
-    const { sees } = visibilityFor(rooms, rooms.store, room.num, viewer);
-    for (const num of await matchesIn(rooms, room.num, parsed.words, left)) {
-      if (--left % SLICE === 0) await new Promise<void>((next) => setImmediate(next));
-      const event = rooms.events.get(rooms.store, num);
-      if (event === undefined || !query.types.has(event.pdu.type as SearchedType)) continue;
-      if (ignored.has(event.pdu.sender) || !allowsRoomEvent(filter, event.pdu) || !sees(event)) continue;
-      // Redacted while this search ran.
-      if (rooms.store.has(redactions, [event.pdu.event_id])) continue;
-      if (isErasedFor(rooms, rooms.store, event, viewer)) continue;
-      const rank = rankOf(event.pdu, parsed);
-      if (rank > 0) hits.push({ event, rank });
-    }
+  let looked = 0;
+  for (const { num, sees } of await newestMatches(rooms, viewer, searched, parsed.words, query.mostMatches)) {
+    if (++looked % SLICE === 0) await new Promise<void>((next) => setImmediate(next));
+    const event = rooms.events.get(rooms.store, num);
+    if (event === undefined || !query.types.has(event.pdu.type as SearchedType)) continue;
+    if (ignored.has(event.pdu.sender) || !allowsRoomEvent(filter, event.pdu) || !sees(event)) continue;
+    // Redacted while this search ran.
+    if (rooms.store.has(redactions, [event.pdu.event_id])) continue;
+    if (isErasedFor(rooms, rooms.store, event, viewer)) continue;
+    const rank = rankOf(event.pdu, parsed);
+    if (rank > 0) hits.push({ event, rank });
   }
   return { hits: hits.sort(query.orderBy === 'recent' ? byTime : byRank), words: parsed.words };
 }
@@ -128,23 +132,62 @@ function withPredecessors(rooms: Rooms, filter: RoomEventFilter): RoomEventFilte
   return { ...filter, rooms: all };
 }
 
+/** The place of an event with all of the words, and its number. */
+type Match = readonly [order: Order, num: EventNum];
+
+interface VisibleMatch {
+  readonly num: EventNum;
+  /** Whether the viewer may see an event of its room. */
+  readonly sees: (event: StoredEvent) => boolean;
+}
+
 /**
- * Events of a room with all of the words, newest first. Of each word more and more occurrences are read until one has no
- * more: the rarest is then known whole, and the others are only asked whether they stand there too.
+ * Events with all of the words, the newest `most` over all rooms. Each room may give its share first, so that one with very
+ * many does not hide what is newer in another; what is left then goes to those that have more, first in the list first.
+ */
+async function newestMatches(
+  rooms: Rooms,
+  viewer: UserId,
+  searched: readonly Room[],
+  words: readonly string[],
+  most = MAX_MATCHES,
+): Promise<readonly VisibleMatch[]> {
+  const share = Math.max(LEAST_SHARE, Math.floor(most / Math.max(1, searched.length)));
+  const lists = [...(await atOnce(searched, ROOMS_AT_ONCE, (room) => matchesIn(rooms, room.num, words, share)))];
+  let left = most - lists.reduce((sum, list) => sum + list.length, 0);
+  for (const [index, list] of lists.entries()) {
+    if (left <= 0) break;
+    if (list.length < share) continue;
+    lists[index] = await matchesIn(rooms, searched[index]!.num, words, share + left);
+    left -= lists[index].length - list.length;
+  }
+  const all = lists.flatMap((list, index) => {
+    if (list.length === 0) return [];
+    const { sees } = visibilityFor(rooms, rooms.store, searched[index]!.num, viewer);
+    return list.map(([order, num]) => ({ order, num, sees }));
+  });
+  return all.sort((a, b) => b.order - a.order).slice(0, most);
+}
+
+/**
+ * Events of a room with all of the words, newest first, `most` of them. Of each word more and more occurrences are read until
+ * one has no more: the rarest is then known whole, and the others are only asked whether they stand there too.
  */
 async function matchesIn(
   rooms: Rooms,
   room: RoomNum,
   words: readonly string[],
   most: number,
-): Promise<readonly EventNum[]> {
-  let rarest: readonly [Order, EventNum][] = [];
+): Promise<readonly Match[]> {
+  // Each occurrence of a single word is a match.
+  const first = words.length === 1 ? Math.min(FIRST_ROWS, most) : FIRST_ROWS;
+  let rarest: readonly Match[] = [];
   let chosen = 0;
-  for (let limit = FIRST_ROWS; limit <= ROOM_ROWS; limit *= 4) {
+  for (let limit = first; limit <= ROOM_ROWS; limit *= 4) {
     const lists = [];
     for (const [index, word] of words.entries()) {
       const rows = await rooms.store.list(postings, { prefix: [room, word], reverse: true, limit });
-      const list = rows.map(([[, , order], num]): [Order, EventNum] => [order, num]);
+      const list = rows.map(([[, , order], num]): Match => [order, num]);
       if (list.length < limit) return matching(rooms, room, words, index, list).slice(0, most);
       lists.push(list);
     }
@@ -162,10 +205,8 @@ function matching(
   room: RoomNum,
   words: readonly string[],
   known: number,
-  list: readonly [Order, EventNum][],
-): EventNum[] {
+  list: readonly Match[],
+): readonly Match[] {
   const others = words.filter((_, index) => index !== known);
-  return list
-    .filter(([order]) => others.every((word) => rooms.store.has(postings, [room, word, order])))
-    .map(([, num]) => num);
+  return list.filter(([order]) => others.every((word) => rooms.store.has(postings, [room, word, order])));
 }
