@@ -21,7 +21,7 @@ const MAX_MATCHES = 10_000;
 const LEAST_SHARE = 16;
 /** Rooms whose index is read side by side. */
 const ROOMS_AT_ONCE = 4;
-/** Matches between two turns of the event loop. */
+/** Matches, or occurrences of a word, between two turns of the event loop. */
 const SLICE = 100;
 /** Upgrades followed back from a room that the filter names. */
 const MAX_PREDECESSORS = 20;
@@ -188,7 +188,7 @@ async function matchesIn(
     for (const [index, word] of words.entries()) {
       const rows = await rooms.store.list(postings, { prefix: [room, word], reverse: true, limit });
       const list = rows.map(([[, , order], num]): Match => [order, num]);
-      if (list.length < limit) return matching(rooms, room, words, index, list).slice(0, most);
+      if (list.length < limit) return matching(rooms, room, words, index, list, most);
       lists.push(list);
     }
     // None is whole: the one that reaches back farthest is the rarest.
@@ -197,16 +197,25 @@ async function matchesIn(
     rarest = lists[chosen]!;
     if (words.length === 1 && rarest.length >= most) break;
   }
-  return matching(rooms, room, words, chosen, rarest).slice(0, most);
+  return matching(rooms, room, words, chosen, rarest, most);
 }
 
-function matching(
+/** Those of `list`, the occurrences of the word at `known`, where the other words stand too; the first `most` of them. */
+async function matching(
   rooms: Rooms,
   room: RoomNum,
   words: readonly string[],
   known: number,
   list: readonly Match[],
-): readonly Match[] {
+  most: number,
+): Promise<readonly Match[]> {
   const others = words.filter((_, index) => index !== known);
-  return list.filter(([order]) => others.every((word) => rooms.store.has(postings, [room, word, order])));
+  if (others.length === 0) return list.slice(0, most);
+  const found: Match[] = [];
+  for (const [index, match] of list.entries()) {
+    if (found.length >= most) break;
+    if (index % SLICE === SLICE - 1) await new Promise<void>((next) => setImmediate(next));
+    if (others.every((word) => rooms.store.has(postings, [room, word, match[0]]))) found.push(match);
+  }
+  return found;
 }
