@@ -38,7 +38,7 @@ export interface Filled {
 }
 
 /** Who else speaks in each room of the messages. */
-const SPEAKERS = 8;
+const SPEAKERS = 2;
 /** Events written by one transaction. */
 const BATCH = 200;
 const ROOMS_A_BATCH = 20;

@@ -42,8 +42,8 @@ export class Zipf {
 }
 
 const VOCABULARY = 50_000;
-const SHORTEST = 3;
-const LONGEST = 20;
+const SHORTEST = 2;
+const LONGEST = 14;
 const SYLLABLES = 'ka lo mi ren tu sa vel no dri pa ke shi mon ta rel bo ni zu fe gar'.split(' ');
 
 /** Messages of made-up words that come as often as those of a language do. */
