@@ -1,9 +1,9 @@
 // MSC4140, delayed events.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Body, type Client, inRoom, inTimeline, seg } from '../support/client.js';
+import { type Body, type Client, inRoom, inTimeline, query, seg } from '../support/client.js';
 import { homeserver, startOwnServer } from '../support/homeserver.js';
-import { ourChoice } from '../support/known.js';
+import { ourChoice, synapseDiffers } from '../support/known.js';
 
 const hs = await homeserver();
 test.after(() => hs.stop());
@@ -11,11 +11,10 @@ test.after(() => hs.stop());
 const BASE = '/_matrix/client/unstable/org.matrix.msc4140';
 const TYPE = 'org.example.beacon';
 
-let txn = 0;
+/** Schedules by the parameter that clients of today send; one test has the endpoint that took its place in the proposal. */
 const schedule = async (client: Client, room: string, key: string, delayMs: number): Promise<string> => {
-  const path = `${BASE}/rooms/${seg(room)}/delayed_event/${TYPE}/${txn++}`;
-  const body = { delay_ms: delayMs, state_key: key, content: { key } };
-  return (await client.ok('PUT', path, body))['delay_id'] as string;
+  const path = inRoom(room, 'state', TYPE, key) + query({ 'org.matrix.msc4140.delay': delayMs });
+  return (await client.ok('PUT', path, { key }))['delay_id'] as string;
 };
 const scheduled = async (client: Client): Promise<Body[]> =>
   (await client.ok('GET', `${BASE}/delayed_events`))['delayed_events'];
@@ -36,6 +35,17 @@ test('a delayed event comes when it is due, and not before', async () => {
   assert.ok(Date.now() - before >= 300);
   await alice.fails(404, 'M_NOT_FOUND', 'GET', inRoom(room, 'state', TYPE, 'later'));
   assert.deepEqual(await scheduled(alice), []);
+});
+
+test('a delayed event has an endpoint of its own', synapseDiffers('knows the parameter only'), async () => {
+  const alice = await hs.user('alice');
+  const room = await alice.createRoom();
+  await alice.sync();
+  const path = `${BASE}/rooms/${seg(room)}/delayed_event/${TYPE}/1`;
+  const body = { delay_ms: 100, state_key: 'own', content: { key: 'own' } };
+  const { delay_id } = await alice.ok('PUT', path, body);
+  assert.equal((await alice.ok('PUT', path, body))['delay_id'], delay_id);
+  assert.deepEqual(await sent(alice, room, 'own'), { key: 'own' });
 });
 
 test('whoever knows the delay id cancels, restarts or sends, without an account', async () => {

@@ -111,18 +111,10 @@ test('sessions are put, read and deleted one by one, by room and all at once', a
   assert.deepEqual(await alice.ok('GET', place(version, '!never:was')), { sessions: {} });
 });
 
-test('the better session stays: verified, then lower index, then fewer forwards', async () => {
+/** Puts sessions of which each is better than those before it, and after each of them the worse ones. */
+async function betterStays(rising: readonly Body[]): Promise<void> {
   const alice = await hs.user('alice');
   const version = await newVersion(alice);
-  // Each is better than all before it.
-  const rising = [
-    session(10, 5),
-    session(10, 4),
-    session(9, 7),
-    session(9, 7, true),
-    session(9, 6, true),
-    session(1, 9, true),
-  ];
   const path = place(version, '!r:x', 's');
   let etag: unknown;
   for (const [i, better] of rising.entries()) {
@@ -136,6 +128,27 @@ test('the better session stays: verified, then lower index, then fewer forwards'
     assert.deepEqual(await alice.ok('GET', path), better);
   }
   assert.equal((await alice.ok('GET', VERSION))['count'], 1);
+}
+
+test('the better session stays: verified before others', () => betterStays([session(9), session(9, 0, true)]));
+
+test('the better session stays: verified, then lower index, then fewer forwards', synapseDiffers('by any'), () =>
+  betterStays([
+    session(10, 5),
+    session(10, 4),
+    session(9, 7),
+    session(9, 7, true),
+    session(9, 6, true),
+    session(1, 9, true),
+  ]),
+);
+
+test('the refusal names the current version', synapseDiffers('names the one that was asked for'), async () => {
+  const alice = await hs.user('alice');
+  const old = await newVersion(alice);
+  const current = await newVersion(alice);
+  const error = await alice.fails(403, 'M_WRONG_ROOM_KEYS_VERSION', 'PUT', place(old, '!r:x', 't'), session());
+  assert.equal(error['current_version'], current);
 });
 
 test('only the current version takes sessions', async () => {
@@ -143,8 +156,7 @@ test('only the current version takes sessions', async () => {
   const old = await newVersion(alice);
   await alice.ok('PUT', place(old, '!r:x', 's'), session());
   const current = await newVersion(alice);
-  const error = await alice.fails(403, 'M_WRONG_ROOM_KEYS_VERSION', 'PUT', place(old, '!r:x', 't'), session());
-  assert.equal(error['current_version'], current);
+  await alice.fails(403, 'M_WRONG_ROOM_KEYS_VERSION', 'PUT', place(old, '!r:x', 't'), session());
   assert.deepEqual(await alice.ok('GET', place(old)), { rooms: { '!r:x': { sessions: { s: session() } } } });
   assert.deepEqual(await alice.ok('GET', place(current)), { rooms: {} }, 'each version has its own');
 });

@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import type { Client } from '../support/client.js';
 import { homeserver, startOwnServer } from '../support/homeserver.js';
+import { ourChoice, synapseDiffers } from '../support/known.js';
 import { LEGACY, MEDIA, transfer, uploaded } from '../support/media.js';
 
 const hs = await homeserver();
@@ -48,24 +49,41 @@ test('file names: the upload’s, the path’s, and none that splits a header', 
   assert.equal(name(await download(alice, semicolons, '/file.png')), 'inline; filename=file.png');
   assert.equal(name(await download(alice, semicolons, '/%F0%9F%90%94')), "inline; filename*=utf-8''%F0%9F%90%94");
   const hostile = await download(alice, semicolons, '/a%0D%0ASet-Cookie:x%00%22..%2F');
-  assert.equal(name(hostile), "inline; filename*=utf-8''aSet-Cookie%3Ax%22..%2F");
+  assert.match(name(hostile) ?? '', /^inline; filename\*=utf-8''a(%0D%0A)?Set-Cookie%3Ax(%00)?%22\.\.(\/|%2F)$/);
   assert.equal(hostile.headers.get('set-cookie'), null);
-  const long = await uploaded(alice, 'x', 'image/png', 'x'.repeat(10_000));
-  assert.ok((name(await download(alice, long)) ?? '').length < 1000);
 });
 
-test('what browsers could run is served as an attachment, and never sniffed', async () => {
+test(
+  'a name that is far too long is cut',
+  ourChoice('the specification bounds no name; headers are bounded'),
+  async () => {
+    const alice = await hs.user('alice');
+    const long = await download(alice, await uploaded(alice, 'x', 'image/png', 'x'.repeat(10_000)));
+    assert.ok((long.headers.get('content-disposition') ?? '').length < 1000);
+  },
+);
+
+test('a type that is none is bytes', ourChoice('the specification does not check types'), async () => {
   const alice = await hs.user('alice');
-  for (const type of ['text/html', 'image/svg+xml', 'application/xhtml+xml', 'application/pdf']) {
-    const answer = await download(alice, await uploaded(alice, '<script>', type));
-    assert.equal(answer.headers.get('content-disposition'), 'attachment', type);
-    assert.equal(answer.headers.get('x-content-type-options'), 'nosniff');
-  }
   const odd = await download(alice, await uploaded(alice, 'x', 'nonsense'));
   assert.equal(odd.headers.get('content-type'), 'application/octet-stream');
 });
 
-test('ranges', async () => {
+test('no browser guesses at types', ourChoice('the specification does not ask for this header'), async () => {
+  const alice = await hs.user('alice');
+  const answer = await download(alice, await uploaded(alice, '<script>', 'text/plain'));
+  assert.equal(answer.headers.get('x-content-type-options'), 'nosniff');
+});
+
+test('what browsers could run is served as an attachment', async () => {
+  const alice = await hs.user('alice');
+  for (const type of ['text/html', 'image/svg+xml', 'application/xhtml+xml', 'application/pdf']) {
+    const answer = await download(alice, await uploaded(alice, '<script>', type));
+    assert.equal(answer.headers.get('content-disposition'), 'attachment', type);
+  }
+});
+
+test('ranges', ourChoice('HTTP leaves them open, and the specification does not speak of them'), async () => {
   const alice = await hs.user('alice');
   const id = await uploaded(alice, '0123456789', 'text/plain');
   const range = async (value: string, more: Record<string, string> = {}) => {
@@ -84,7 +102,7 @@ test('ranges', async () => {
   assert.deepEqual([outside[0], outside[2]], [416, 'bytes */10']);
 });
 
-test('a client that has it already is told so, if it may have it', async () => {
+test('who has it already is told so', ourChoice('the specification does not speak of entity tags'), async () => {
   const alice = await hs.user('alice');
   const id = await uploaded(alice, 'text', 'text/plain');
   const etag = (await download(alice, id)).headers.get('etag') ?? '';
@@ -102,7 +120,7 @@ test('HEAD tells about it without sending it', async () => {
   assert.deepEqual([answer.status, answer.headers.get('content-length'), answer.bytes.length], [200, '4', 0]);
 });
 
-test('no media has a strange id or server, and nothing outside the store is read', async () => {
+test('no media has a strange id or server', synapseDiffers('answers 500 for some'), async () => {
   const alice = await hs.user('alice');
   const ids = ['..%2f..%2fetc%2fpasswd', '%2e%2e', '..%5c', 'a%00b', 'x'.repeat(300), 'a.b', '%C3%BC', 'absent'];
   const paths = ids.map((id) => `${hs.serverName}/${id}`);

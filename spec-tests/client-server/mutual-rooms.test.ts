@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { query } from '../support/client.js';
 import { homeserver } from '../support/homeserver.js';
+import { ourChoice } from '../support/known.js';
 
 const hs = await homeserver();
 test.after(() => hs.stop());
@@ -22,8 +23,14 @@ test('rooms that both are joined to are listed', async () => {
   assert.deepEqual(told['joined'].sort(), rooms.sort());
   assert.equal(told['count'], 2);
   assert.equal(told['next_batch'], undefined);
+});
+
+test('the path of MSC2666 leads there too', ourChoice('for clients older than the specification'), async () => {
+  const [alice, bob] = await hs.users('alice', 'bob');
+  const room = await alice.createRoom({ preset: 'public_chat' });
+  await bob.join(room);
   const unstable = `/_matrix/client/unstable/uk.half-shot.msc2666/user/mutual_rooms${query({ user_id: alice.userId })}`;
-  assert.deepEqual((await bob.ok('GET', unstable))['joined'].sort(), rooms.sort());
+  assert.deepEqual((await bob.ok('GET', unstable))['joined'], [room]);
 });
 
 test('a user that nobody knows shares no room', async () => {

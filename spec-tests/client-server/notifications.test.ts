@@ -35,7 +35,8 @@ test('notifications come newest first, with their room, whether read or not', as
   assert.equal(first['notifications'].length, 2);
   const second = await bob.ok('GET', path({ limit: 2, from: first['next_token'] }));
   assert.deepEqual(told(second), [[one, true]]);
-  assert.equal(second['next_token'], undefined);
+  const end = second['next_token'];
+  if (end !== undefined) assert.deepEqual(told(await bob.ok('GET', path({ from: end }))), []);
   assert.deepEqual(told(await alice.ok('GET', path())), []);
 });
 
@@ -54,6 +55,6 @@ test('highlights can be asked for alone', async () => {
 
 test('a token of elsewhere is refused', async () => {
   const alice = await hs.user('alice');
-  await alice.fails(400, 'M_INVALID_PARAM', 'GET', path({ from: 'nonsense' }));
+  await alice.fails(400, ['M_INVALID_PARAM', 'M_UNKNOWN'], 'GET', path({ from: 'nonsense' }));
   await hs.anonymous().fails(401, 'M_MISSING_TOKEN', 'GET', path());
 });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Body, C, type Client, inRoom, ofUser, query } from '../support/client.js';
 import { homeserver } from '../support/homeserver.js';
+import { synapseDiffers } from '../support/known.js';
 
 const hs = await homeserver();
 test.after(() => hs.stop());
@@ -66,8 +67,11 @@ test('results come with what was said around them', async () => {
   assert.deepEqual(said(before['chunk']), ['Message number 1']);
 });
 
-for (const orderBy of ['recent', 'rank']) {
-  test(`results ordered by ${orderBy} come in pages, without redacted events`, async () => {
+for (const [orderBy, mark] of [
+  ['recent', {}],
+  ['rank', synapseDiffers('gives the first page only')],
+] as const) {
+  test(`results ordered by ${orderBy} come in pages, without redacted events`, mark, async () => {
     const alice = await hs.user('alice');
     const room = await alice.createRoom({ preset: 'private_chat' });
     const said: string[] = [];
@@ -78,7 +82,8 @@ for (const orderBy of ['recent', 'rank']) {
     let batch: string | undefined;
     for (let page = 0; page < 3; page++) {
       const found = await search(alice, criteria, batch);
-      assert.equal(found['count'], 6);
+      // "An approximate count of the total number of results found."
+      assert.ok(found['count'] === 6 || found['count'] === 7, String(found['count']));
       seen.push(...found['results'].map((entry: Body) => entry['result'].event_id));
       batch = found['next_batch'];
       if (batch === undefined) break;
@@ -88,7 +93,7 @@ for (const orderBy of ['recent', 'rank']) {
   });
 }
 
-test('groups by room and sender can be followed by themselves', async () => {
+test('groups by room can be followed by themselves', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const rooms = [await alice.createRoom({ preset: 'public_chat' }), await alice.createRoom({ preset: 'public_chat' })];
   await bob.join(rooms[0]!);
@@ -99,19 +104,39 @@ test('groups by room and sender can be followed by themselves', async () => {
     search_term: 'walrus',
     order_by: 'recent',
     filter: { limit: 2, rooms },
-    groupings: { group_by: [{ key: 'room_id' }, { key: 'sender' }] },
+    groupings: { group_by: [{ key: 'room_id' }] },
   };
-  const found = await search(alice, criteria);
-  const { room_id: byRoom, sender: bySender } = found['groups'];
+  const byRoom = (await search(alice, criteria))['groups'].room_id;
   assert.deepEqual(byRoom[rooms[1]!].results, [other]);
   assert.deepEqual(byRoom[rooms[0]!].results, [said[2]]);
-  assert.deepEqual(bySender[alice.userId].results, [other, said[2]]);
   const more = await search(alice, criteria, byRoom[rooms[0]!].next_batch);
   assert.deepEqual(
     more['results'].map((entry: Body) => entry['result'].event_id),
     [said[1], said[0]],
   );
 });
+
+for (const [orderBy, mark] of [
+  ['recent', synapseDiffers('leaves the groups out')],
+  ['rank', {}],
+] as const) {
+  test(`results ordered by ${orderBy} are grouped by sender`, mark, async () => {
+    const [alice, bob] = await hs.users('alice', 'bob');
+    const room = await alice.createRoom({ preset: 'public_chat' });
+    await bob.join(room);
+    const said: string[] = [];
+    for (const client of [alice, bob, alice]) said.push(await client.say(room, 'heron'));
+    const found = await search(alice, {
+      search_term: 'heron',
+      order_by: orderBy,
+      filter: { rooms: [room] },
+      groupings: { group_by: [{ key: 'sender' }] },
+    });
+    const { sender } = found['groups'];
+    assert.deepEqual(sender[alice.userId].results.sort(), [said[0], said[2]].sort());
+    assert.deepEqual(sender[bob.userId].results, [said[1]]);
+  });
+}
 
 test('the state of the rooms comes along where asked for', async () => {
   const alice = await hs.user('alice');
@@ -147,19 +172,31 @@ test('what one may not see, and what ignored users said, is not found', async ()
   assert.deepEqual(bodies(await search(alice, { search_term: 'lemur' })), ['lemur']);
 });
 
-test('a search without criteria finds nothing, a wrong one is refused', async () => {
+test('a search in no category finds nothing', synapseDiffers('wants room_events'), async () => {
   const alice = await hs.user('alice');
   assert.deepEqual(await alice.ok('POST', `${C}/search`, { search_categories: {} }), { search_categories: {} });
-  assert.equal((await search(alice, { search_term: '…' }))['count'], 0);
+});
+
+test('a search without a word finds nothing; without a term, or from a foreign token, it is refused', async () => {
+  const alice = await hs.user('alice');
+  const nothing = { search_categories: { room_events: { search_term: '…' } } };
+  const wordless = await alice.request('POST', `${C}/search`, nothing);
+  // A term without a word finds nothing, or is "part of the request" that "was invalid".
+  if (wordless.status !== 400) assert.equal(wordless.body['search_categories'].room_events.count, 0);
   const wrong = [{}, { search_categories: { room_events: {} } }];
   for (const body of wrong) {
     const answer = await alice.request('POST', `${C}/search`, body);
     assert.equal(answer.status, 400, JSON.stringify(body));
   }
+  const body = { search_categories: { room_events: { search_term: 'x' } } };
+  const foreign = `${C}/search${query({ next_batch: 'nonsense' })}`;
+  await alice.fails(400, ['M_INVALID_PARAM', 'M_UNKNOWN'], 'POST', foreign, body);
+});
+
+test('criteria of another shape are refused', synapseDiffers('takes some'), async () => {
+  const alice = await hs.user('alice');
   for (const more of [{ order_by: 'size' }, { filter: { limit: 'x' } }, { keys: ['content.secret'] }]) {
     const body = { search_categories: { room_events: { search_term: 'x', ...more } } };
     assert.equal((await alice.request('POST', `${C}/search`, body)).status, 400, JSON.stringify(more));
   }
-  const body = { search_categories: { room_events: { search_term: 'x' } } };
-  await alice.fails(400, 'M_INVALID_PARAM', 'POST', `${C}/search${query({ next_batch: 'nonsense' })}`, body);
 });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Body, type Client, saying } from '../support/client.js';
 import { homeserver } from '../support/homeserver.js';
+import { follow } from '../support/threads.js';
 
 const hs = await homeserver();
 test.after(() => hs.stop());
@@ -73,6 +74,7 @@ test('an incremental sync tells of counts that fell', async () => {
 test('threads are counted apart where the filter asks, and together where not', async () => {
   const { alice, bob, room } = await pair();
   const root = await alice.say(room, 'root');
+  await follow(bob, room, root);
   await alice.send(room, 'm.room.message', inThread(root, 'a'));
   const last = await alice.send(room, 'm.room.message', inThread(root, 'b'));
   assert.deepEqual(counts((await section(bob, room))['unread_notifications']), [3, 0]);

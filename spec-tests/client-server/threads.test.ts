@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Body, type Client, inRoom, ofUser, query, seg } from '../support/client.js';
 import { homeserver } from '../support/homeserver.js';
+import { ourChoice, synapseDiffers } from '../support/known.js';
+import { follow } from '../support/threads.js';
 
 const hs = await homeserver();
 test.after(() => hs.stop());
@@ -26,6 +28,7 @@ async function twoThreads() {
   await bob.join(room);
   const one = await alice.say(room, 'one');
   const two = await alice.say(room, 'two');
+  await follow(bob, room, one);
   const toOne = await relate(alice, room, 'm.thread', one);
   const toTwo = await relate(alice, room, 'm.thread', two);
   return { alice, bob, room, one, two, toOne, toTwo };
@@ -55,12 +58,19 @@ test('threads come in pages, and only those that one took part in where asked fo
   assert.deepEqual(roots(first), [[two, toTwo]]);
   const second = await alice.ok('GET', threads(room) + query({ limit: 1, from: first['next_batch'] }));
   assert.equal(roots(second)[0]?.[0], one);
-  assert.deepEqual(roots(await bob.ok('GET', threads(room) + query({ include: 'participated' }))), []);
   const mine = await relate(bob, room, 'm.thread', one);
   assert.deepEqual(roots(await bob.ok('GET', threads(room) + query({ include: 'participated' }))), [[one, mine]]);
 });
 
-test('the root of an ignored user is there, emptied', async () => {
+test('threads that one took no part in are left out where so asked', async () => {
+  const { alice, bob, room, one, two } = await twoThreads();
+  const participated = async (client: Client) =>
+    roots(await client.ok('GET', threads(room) + query({ include: 'participated' }))).map(([root]) => root);
+  assert.deepEqual(await participated(bob), []);
+  assert.deepEqual(await participated(alice), [two, one]);
+});
+
+test('the root of an ignored user is there, emptied', ourChoice('some servers leave it out'), async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await bob.join(room);
@@ -73,10 +83,14 @@ test('the root of an ignored user is there, emptied', async () => {
   assert.deepEqual(chunk[0].content, {});
 });
 
-test('threads of rooms that one may not read are not told; wrong parameters are refused', async () => {
-  const { alice, room } = await twoThreads();
+test('threads of rooms that one may not read are not told', async () => {
+  const { room } = await twoThreads();
   const stranger = await hs.user('stranger');
   await stranger.fails(403, 'M_FORBIDDEN', 'GET', threads(room));
+});
+
+test('wrong parameters are refused', synapseDiffers('answers 500'), async () => {
+  const { alice, room } = await twoThreads();
   for (const wrong of [{ limit: 0 }, { include: 'none' }, { from: 'nonsense' }]) {
     const answer = await alice.request('GET', threads(room) + query(wrong as Record<string, string>));
     assert.equal(answer.status, 400, JSON.stringify(wrong));

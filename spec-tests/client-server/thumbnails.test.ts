@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import sharp from 'sharp';
 import type { Client } from '../support/client.js';
 import { homeserver } from '../support/homeserver.js';
-import { ourChoice } from '../support/known.js';
+import { ourChoice, synapseDiffers } from '../support/known.js';
 import { MEDIA, transfer, uploaded } from '../support/media.js';
 
 const hs = await homeserver();
@@ -17,15 +17,8 @@ const thumbnail = (client: Client, id: string, query: string, headers: Record<st
 
 test('scaled and cropped thumbnails of each format', async () => {
   const alice = await hs.user('alice');
-  const images = [
-    await picture(1200, 600).png().toBuffer(),
-    await picture(1200, 600).jpeg().toBuffer(),
-    await picture(1200, 600).webp().toBuffer(),
-    await picture(1200, 600).gif().toBuffer(),
-  ];
-  for (const image of images) {
-    // What it claims to be does not matter.
-    const id = await uploaded(alice, image, 'text/html');
+  for (const format of ['png', 'jpeg', 'webp', 'gif'] as const) {
+    const id = await uploaded(alice, await picture(1200, 600).toFormat(format).toBuffer(), `image/${format}`);
     for (const [query, width, height] of [
       ['width=320&height=240', 320, 160],
       ['width=96&height=96&method=crop', 96, 96],
@@ -36,11 +29,19 @@ test('scaled and cropped thumbnails of each format', async () => {
       const found = await sharp(answer.bytes).metadata();
       assert.deepEqual([`image/${found.format}`, found.width, found.height], [type, width, height]);
       const extension = type.slice('image/'.length);
-      assert.equal(answer.headers.get('content-disposition'), `inline; filename=thumbnail.${extension}`);
+      // It "SHOULD contain a file name".
+      const disposition = answer.headers.get('content-disposition') ?? '';
+      assert.ok(['inline', `inline; filename=thumbnail.${extension}`].includes(disposition), disposition);
       const etag = answer.headers.get('etag') ?? '';
       assert.equal((await thumbnail(alice, id, query, { 'if-none-match': etag })).status, 304);
     }
   }
+});
+
+test('what a picture claims to be does not matter', ourChoice('some servers go by the type'), async () => {
+  const alice = await hs.user('alice');
+  const id = await uploaded(alice, await picture(1200, 600).png().toBuffer(), 'text/html');
+  assert.equal((await thumbnail(alice, id, 'width=96&height=96&method=crop')).status, 200);
 });
 
 test('a thumbnail needs a token', async () => {
@@ -87,16 +88,19 @@ test('parameters that make no sense are refused', ourChoice('the specification n
   }
 });
 
-test('what is no picture, or promises too many pixels, has no thumbnail', async () => {
+test('what is no picture has no thumbnail', async () => {
   const alice = await hs.user('alice');
-  const query = 'width=32&height=32';
   for (const body of ['<svg xmlns="http://www.w3.org/2000/svg"/>', '%PDF-1.7', '%!PS-Adobe-3.0 EPSF-3.0', 'GIF8', '']) {
-    const answer = await thumbnail(alice, await uploaded(alice, body, 'image/png'), query);
+    const answer = await thumbnail(alice, await uploaded(alice, body, 'image/png'), 'width=32&height=32');
     assert.deepEqual([answer.status, answer.errcode], [400, 'M_UNKNOWN'], body);
   }
+});
+
+test('what promises too many pixels has no thumbnail', synapseDiffers('answers 400'), async () => {
+  const alice = await hs.user('alice');
   const bomb = await picture(10, 10).png().toBuffer();
   bomb.writeUInt32BE(30_000, 16);
   bomb.writeUInt32BE(30_000, 20);
-  const answer = await thumbnail(alice, await uploaded(alice, bomb, 'image/png'), query);
+  const answer = await thumbnail(alice, await uploaded(alice, bomb, 'image/png'), 'width=32&height=32');
   assert.deepEqual([answer.status, answer.errcode], [413, 'M_TOO_LARGE']);
 });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Body, C, type Client } from '../support/client.js';
 import { homeserver } from '../support/homeserver.js';
+import { synapseDiffers } from '../support/known.js';
 
 const hs = await homeserver();
 test.after(() => hs.stop());
@@ -86,7 +87,7 @@ test('unknown devices and users are passed over', async () => {
   assert.deepEqual(numbers(await bob.sync()), [2]);
 });
 
-test('messages of another shape are refused, and none is sent', async () => {
+test('messages of another shape are refused, and none is sent', synapseDiffers('answers 500'), async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const bad = [
     null,
