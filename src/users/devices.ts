@@ -1,6 +1,6 @@
 import { MatrixError } from '#core/errors.js';
 import { DeviceId, type UserId } from '#core/ids.js';
-import { type Device, devices } from '#store/schema.js';
+import { type Device, dehydratedDevices, devices } from '#store/schema.js';
 import type { Reader, Tx } from '#store/types.js';
 import { deviceListChanged } from '#users/device-lists.js';
 import { dropInbox } from '#users/to-device.js';
@@ -136,6 +136,27 @@ export async function deleteDevices(users: Users, user: UserId, ids: readonly st
     return found;
   });
   for (const id of gone) await dropInbox(users, user, id);
+}
+
+/**
+ * Deletes devices that were longest unused until one more fits under `maxDevices`, where `wanted` (undefined: a new one)
+ * is not among them already: bots that log in at each start would otherwise fill every list of devices, and to refuse the
+ * login would lock their owner out. Logins at the same moment can pass the bound by their number; the next one mends it.
+ */
+export async function makeRoomForDevice(users: Users, user: UserId, wanted: DeviceId | undefined): Promise<void> {
+  if (wanted !== undefined && users.store.has(devices, [user, wanted])) return;
+  const rows = await users.store.list(devices, { prefix: [user], limit: MAX_DEVICES });
+  const tooMany = rows.length + 1 - users.options.maxDevices;
+  if (tooMany <= 0) return;
+  // Nobody ever logs in as the dehydrated device: it sleeps until its owner has no other left.
+  const asleep = users.store.get(dehydratedDevices, [user])?.device;
+  const oldest = rows
+    .filter(([[, id]]) => id !== asleep)
+    .map(([[, id], device]) => ({ id, usedTs: view(users, user, id, device).last_seen_ts ?? device.createdTs }))
+    .sort((a, b) => a.usedTs - b.usedTs)
+    .slice(0, tooMany);
+  const ids = oldest.map(({ id }) => id);
+  await deleteDevices(users, user, ids);
 }
 
 /** Deletes one device with its tokens and keys; its inbox and the news of it are the caller's to see to. */

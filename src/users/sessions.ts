@@ -3,7 +3,7 @@ import { type DeviceId, UserId } from '#core/ids.js';
 import { loginTokens, refreshTokens, users as userRows } from '#store/schema.js';
 import type { Tx } from '#store/types.js';
 import { localUser, verifyPassword } from '#users/accounts.js';
-import { deleteAllDevices, deleteDevices, ensureDevice, newDeviceId } from '#users/devices.js';
+import { deleteAllDevices, deleteDevices, ensureDevice, makeRoomForDevice, newDeviceId } from '#users/devices.js';
 import { confirmPair, findAccess, type IssuedTokens, issueTokens, revokeTokens } from '#users/tokens.js';
 import type { Users } from '#users/users.js';
 import { digest } from '#util/digest.js';
@@ -165,6 +165,7 @@ export async function loginWithPassword(
     }
     throw wrongPassword();
   }
+  await makeRoomForDevice(users, user, wish.device);
   return await users.store.commit((tx) => openSession(tx, users, user, wish, verified));
 }
 
@@ -194,6 +195,10 @@ async function sweepLoginTokens(users: Users): Promise<void> {
 /** Logs in with a one-time token, which is used up. M_FORBIDDEN where it is unknown, used or expired. */
 export async function loginWithToken(users: Users, token: string, wish: DeviceWish): Promise<NewSession> {
   const hash = digest(token.slice(0, MAX_TOKEN_LENGTH));
+  const owner = users.store.latest.get(loginTokens, [hash]);
+  if (owner !== undefined && owner.expiresTs > users.clock.now()) {
+    await makeRoomForDevice(users, owner.user, wish.device);
+  }
   return await users.store.commit((tx) => {
     const row = tx.get(loginTokens, [hash]);
     if (row === undefined || row.expiresTs <= users.clock.now()) {

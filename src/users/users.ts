@@ -29,6 +29,8 @@ export interface UsersOptions {
   readonly accessTokenLifetimeMs: number;
   /** Whether repeated wrong passwords for one account are slowed down. */
   readonly limitFailures: boolean;
+  /** Devices that a user may have: a login beyond them deletes those that were longest unused. */
+  readonly maxDevices: number;
   /** Networks with push gateways although they are not public. */
   readonly pushAllow: readonly string[];
 }
@@ -38,6 +40,7 @@ export const DEFAULT_USERS_OPTIONS: UsersOptions = {
   guests: false,
   accessTokenLifetimeMs: 5 * 60_000,
   limitFailures: true,
+  maxDevices: 500,
   pushAllow: [],
 };
 

@@ -218,6 +218,28 @@ describe('interactive authentication', () => {
 });
 
 describe('devices', () => {
+  test('beyond as many as a user may have, the longest unused goes, and what is in use stays', async (t) => {
+    const api = await serveApi(t, endpoints, { maxDevices: 3 });
+    const { access_token: first, device_id: oldest } = await api.register('alice');
+    const login = async (device?: string): Promise<string> => {
+      api.test.clock.advance(60_000);
+      return (await api.login('alice', device === undefined ? {} : { device_id: device })).body.access_token;
+    };
+    const second = await login('SECOND');
+    const third = await login('THIRD');
+    api.test.clock.advance(60_000);
+    // The oldest device is still used, the second never was after its login.
+    await whoami(api, first);
+    assert.equal((await whoami(api, await login('THIRD'))).status, 200, 'no new device, nothing to make room for');
+    const fourth = await login();
+    assert.equal((await whoami(api, fourth)).status, 200);
+    assert.equal((await whoami(api, second)).status, 401);
+    const { devices } = (await api.call('GET', 'devices', { token: first })).body;
+    assert.equal(devices.length, 3);
+    assert.ok(devices.some(({ device_id: id }: { device_id: string }) => id === oldest));
+    assert.equal((await whoami(api, third)).status, 401, 'a login anew ends the tokens of its device');
+  });
+
   test('are listed, renamed and deleted with their sessions', async (t) => {
     const api = await serveApi(t, endpoints);
     const { access_token: token, device_id: own } = await api.register('alice');
