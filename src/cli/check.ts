@@ -6,7 +6,7 @@ import { escapeControls } from '#log';
 export const check: Command = {
   name: 'check',
   words: [],
-  summary: 'Verify every invariant of the store.',
+  summary: 'Verify every invariant of the store, and media against their files.',
   details: 'Ends with 0 where all is well, and with 1 after listing what is not.',
   flags: { rebuild: { doc: 'First make anew what is derived from other rows. Only while no server runs.' } },
   async run(context, invocation) {

@@ -29,7 +29,7 @@ import {
   toDevice,
 } from '#store/schema.js';
 import { rebuildStateKeys } from '#store/state.js';
-import { decodeNode, isLeaf } from '#store/state-node.js';
+import { decodeNode, isLeaf, sizeOf } from '#store/state-node.js';
 import type { Fact, Position, Reader, RoomNum, Store } from '#store/types.js';
 
 /** What must hold of the rows that this layer writes; its derived rows are made anew first of all. */
@@ -105,9 +105,13 @@ export const STORE_CHECKS: readonly Check[] = [
       for (const key of node.keys) if (!store.has(stateKeys, [key])) yield `holds the unknown state key ${key}`;
       for (const event of node.events) if (!store.has(events, [event])) yield `holds event ${event}, which is not held`;
     } else {
+      let size = 0;
       for (const child of node.children) {
-        if (child !== 0 && !store.has(stateNodes, [child])) yield `its child ${child} is missing`;
+        const below = child === 0 ? undefined : store.get(stateNodes, [child]);
+        if (below !== undefined) size += sizeOf(decodeNode(child, below));
+        else if (child !== 0) yield `its child ${child} is missing`;
       }
+      if (size !== node.size) yield `counts ${node.size} entries, there are ${size}`;
     }
   }),
 
