@@ -38,7 +38,7 @@ const AMOUNTS: Amounts = {
 };
 const FULL_AMOUNTS: Amounts = {
   sends: { 1: 300, 16: 1_700, 64: 8_000 },
-  sendsOverRooms: { 1: 300, 16: 1_000, 64: 2_000 },
+  sendsOverRooms: { 1: 200, 16: 600, 64: 1_200 },
   deliveries: 200,
   paged: 10_000,
   members: 1_000,
