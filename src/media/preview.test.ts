@@ -76,6 +76,31 @@ test('a page yields its properties, with the image stored here', async (t) => {
   assert.deepEqual(asked, ['/start', '/dir/page', '/dir/pic.png']);
 });
 
+test('what a page says by oEmbed comes before what it says otherwise', async (t) => {
+  const png = await image();
+  const { preview, asked } = await site(t, (request, response) => {
+    if (request.url === '/photo.png') return void response.end(png);
+    if (request.url === '/embed') {
+      return void response.end(JSON.stringify({ type: 'photo', title: 'Photo', url: '/photo.png', width: 1 }));
+    }
+    response.setHeader('content-type', 'text/html');
+    const link = (href: string) => `<link rel="alternate" type="application/json+oembed" href="${href}">`;
+    response.end(
+      `<title>Page</title><meta name="description" content="words">${link(request.url === '/bad' ? '/none' : '/embed')}`,
+    );
+  });
+  const properties = await preview('http://127.0.0.1:PORT/page');
+  assert.equal(properties['og:title'], 'Photo');
+  assert.equal(properties['og:description'], 'words');
+  assert.equal(properties['og:image:width'], 40);
+  assert.deepEqual(asked.splice(0), ['/page', '/embed', '/photo.png']);
+  assert.equal(
+    (await preview('http://127.0.0.1:PORT/bad'))['og:title'],
+    'Page',
+    'an answer that is none is passed over',
+  );
+});
+
 test('a picture is its own preview, and what is neither page nor picture has none to tell', async (t) => {
   const png = await image();
   const { preview } = await site(t, (request, response) => {
@@ -124,7 +149,8 @@ test('redirects and images pass the same checks as the URL', async (t) => {
       if (request.url?.startsWith('/loop')) return void response.writeHead(301, { location: `${request.url}x` }).end();
       response.setHeader('content-type', 'text/html');
       const address = `http://localhost:${request.socket.localPort}/image`;
-      response.end(`<title>T</title><meta property="og:image" content="${address}">`);
+      const link = `<link type="application/json+oembed" href="http://localhost:${request.socket.localPort}/embed">`;
+      response.end(`<title>T</title><meta property="og:image" content="${address}">${link}`);
     },
     { deny: ['localhost'] },
   );
@@ -132,7 +158,10 @@ test('redirects and images pass the same checks as the URL', async (t) => {
     await assert.rejects(preview(`http://127.0.0.1:PORT/${path}`), refused);
   assert.equal(asked.filter((url) => url.startsWith('/loop')).length, 6);
   assert.deepEqual(await preview('http://127.0.0.1:PORT/page'), { 'og:title': 'T' });
-  assert.equal(asked.includes('/image') || asked.includes('/in'), false);
+  assert.equal(
+    asked.some((url) => ['/image', '/in', '/embed'].includes(url)),
+    false,
+  );
 });
 
 test('only web addresses that nobody denied are asked', () => {

@@ -4,15 +4,18 @@ import { essence } from '#media/disposition.js';
 import { type Fetched, fetchPage } from '#media/fetch-page.js';
 import { imageHeader } from '#media/image-header.js';
 import type { Media, PreviewOptions } from '#media/media.js';
+import type { PageTags } from '#media/page-tags.js';
 import { cachedPreview, keepPreview } from '#media/preview-cache.js';
 import { storeFetched } from '#media/upload.js';
 import { WorkerError } from '#media/worker.js';
 
-/** For the page, its redirects and its image together. */
+/** For the page, its redirects, its oEmbed answer and its image together. */
 const WITHIN_MS = 20_000;
 const MOST_AT_ONCE = 8;
 /** Of a page, so much is parsed. */
 const PAGE_BYTES = 2 * 1024 * 1024;
+/** An oEmbed answer longer than this is left out. */
+const OEMBED_BYTES = 256 * 1024;
 const MAX_URL_LENGTH = 2048;
 
 /**
@@ -68,7 +71,8 @@ async function describe(
   try {
     const body = page.body.subarray(0, PAGE_BYTES);
     const tags = await media.worker.run({ kind: 'page', body, contentType: page.contentType });
-    const address = tags.image;
+    const embed = await oembedOf(media, previews, tags, page.url, deadlineMs);
+    const address = embed?.image ?? tags.image;
     const shown =
       address === undefined || !URL.canParse(address, page.url.href)
         ? undefined
@@ -76,11 +80,25 @@ async function describe(
     const own = shown === undefined ? undefined : await storedImage(media, shown);
     // What the page says about its image is about the one that it names, not the one that is stored here.
     const rest = tags.properties.filter(([name]) => !name.startsWith('og:image'));
-    return { ...Object.fromEntries(rest), ...own };
+    return { ...Object.fromEntries(rest), ...Object.fromEntries(embed?.properties ?? []), ...own };
   } catch (error) {
     if (error instanceof WorkerError) return undefined;
     throw error;
   }
+}
+
+/** What a page says by oEmbed, where it links to that: about what it shows rather than about itself. */
+async function oembedOf(
+  media: Media,
+  previews: PreviewOptions,
+  { oembed }: PageTags,
+  base: URL,
+  deadlineMs: number,
+): Promise<PageTags | undefined> {
+  if (oembed === undefined || !URL.canParse(oembed, base.href)) return undefined;
+  const answer = await fetchPage(previews, media.clock, new URL(oembed, base), deadlineMs);
+  if (answer === undefined || answer.body.length > OEMBED_BYTES) return undefined;
+  return media.worker.run({ kind: 'oembed', body: answer.body });
 }
 
 /** Stores an image; undefined where it is none that browsers show, or too large. */

@@ -7,6 +7,7 @@ import type { Job } from '#media/job.js';
 async function work(job: Job): Promise<unknown> {
   // Loaded by need: who only looks at pages needs no decoder in memory.
   if (job.kind === 'thumbnail') return (await import('#media/make-thumbnail.js')).makeThumbnail(job);
+  if (job.kind === 'oembed') return (await import('#media/oembed.js')).oembedTags(job);
   return (await import('#media/page-tags.js')).pageTags(job);
 }
 
