@@ -4,6 +4,9 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type TestCommandLine, testCommandLine } from '#cli/testing.js';
+import { openStore } from '#store/db.js';
+import { inboxCounts, profiles } from '#store/schema.js';
+import { SystemClock } from '#util/clock.js';
 
 /** Runs the same story without a server, on the store itself, and against a server, through its socket. */
 function both(name: string, story: (cli: TestCommandLine) => Promise<void>): void {
@@ -85,6 +88,25 @@ both('check finds a sound store', async (cli) => {
   const { code, out } = await cli.run('check');
   assert.equal(out, 'The store is sound.');
   assert.equal(code, 0);
+});
+
+test('check names each row that is wrong, and a rebuild mends what follows from others', async () => {
+  await using cli = await testCommandLine();
+  await cli.json('user', 'create', 'alice');
+  const store = await openStore({ directory: cli.data, clock: new SystemClock(), serverName: 'localhost' });
+  await store.commit((tx) => {
+    tx.put(inboxCounts, ['@alice:localhost', 'D'], 3);
+    tx.put(profiles, ['@nobody:localhost', 'displayname'], 'Nobody');
+  });
+  await store.close();
+  const inbox = 'inboxCounts ["@alice:localhost","D"]: says 3, and by toDevice it is nothing';
+  const profile = 'profiles ["@nobody:localhost","displayname"]: there is no account @nobody:localhost';
+  assert.deepEqual(await cli.run('check'), { code: 1, out: `${profile}\n${inbox}\n2 problems.`, err: '' });
+  const { code, out } = await cli.run('check', '--rebuild', '--json');
+  assert.equal(code, 1);
+  const { rows_rebuilt, ok, problems } = JSON.parse(out);
+  assert.deepEqual([rows_rebuilt, ok, problems.length], [1, false, 1]);
+  assert.deepEqual(problems[0].key, ['@nobody:localhost', 'displayname']);
 });
 
 test('a mistyped data directory is not made into an empty server', async () => {
