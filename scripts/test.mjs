@@ -68,7 +68,10 @@ async function ready(url, child) {
   return false;
 }
 
-/** Runs `use` against a server in a directory of its own, which must then end with 0 when asked to. */
+/**
+ * Runs `use` against a server in a directory of its own, which must then end with 0 when asked to, and leave a database in
+ * which `runnel check` finds nothing wrong.
+ */
 async function withServer(use) {
   const data = mkdtempSync(join(tmpdir(), 'runnel-test-'));
   const url = `http://127.0.0.1:${await freePort()}`;
@@ -107,6 +110,8 @@ async function withServer(use) {
     if (end !== 0) {
       console.error(`The server ended with ${end} when asked to stop.`);
       ok = false;
+    } else if (!(await run(process.execPath, ['dist/main.js', 'check', '--data', join(data, 'data')]))) {
+      ok = false;
     }
     if (!ok) console.error(`Last lines of the server:\n${printed}`);
     rmSync(data, { recursive: true, force: true });
@@ -116,16 +121,28 @@ async function withServer(use) {
 
 // The clients need more than Node and npm: scripts/clients.sh runs them.
 const blackBox = () => testFiles('spec-tests', 'build/spec-tests', 'clients');
+
+/** Runs the black-box tests against a server of their own, then asks whether they tried every operation. */
+async function blackBoxWithCoverage() {
+  const folder = mkdtempSync(join(tmpdir(), 'runnel-answers-'));
+  const answers = join(folder, 'answers');
+  try {
+    const passed = await withServer((url, secret) =>
+      nodeTest(blackBox(), { HS_URL: url, HS_SHARED_SECRET: secret, HS_ANSWERS: answers }),
+    );
+    return (await run(process.execPath, ['build/scripts/coverage.js', answers])) && passed;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 const groups = {
   types: () => run(bin('tsc'), ['-b', '.', 'spec-tests', 'scripts']),
   lint: () =>
     run(bin('biome'), ['ci', '--diagnostic-level=error', `--colors=${process.stdout.isTTY ? 'force' : 'off'}`]),
   tidy: () => run(process.execPath, ['build/scripts/tidy.js']),
   units: () => nodeTest([...testFiles('src', 'dist'), ...testFiles('scripts', 'build/scripts')]),
-  'black-box': () =>
-    process.env.HS_URL
-      ? nodeTest(blackBox())
-      : withServer((url, secret) => nodeTest(blackBox(), { HS_URL: url, HS_SHARED_SECRET: secret })),
+  'black-box': () => (process.env.HS_URL ? nodeTest(blackBox()) : blackBoxWithCoverage()),
 };
 
 const asked = process.argv.slice(2);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Body, C, query } from '../support/client.js';
 import { runnel, startOwnServer } from '../support/homeserver.js';
+import { recordAnswer } from '../support/record.js';
 
 const hs = await startOwnServer({
   RUNNEL_REGISTRATION: 'open',
@@ -56,12 +57,14 @@ test('a client that does not know the stage shows a page, and goes on when it wa
   const url = `${hs.url}${FALLBACK}${query({ session })}`;
   const shown = await fetch(url, { headers: { 'accept-language': 'de-AT,de;q=0.9' } });
   const html = await shown.text();
+  recordAnswer('GET', FALLBACK, shown.status, undefined);
   assert.equal(shown.status, 200);
   assert.match(shown.headers.get('content-type') ?? '', /^text\/html/);
   assert.match(html, /href="https:\/\/hs\.test\/datenschutz"[^>]*>Datenschutz &lt;gut&gt;</);
   assert.match(html, /House rules/, 'English where there is nothing else');
   assert.equal((await register({ ...wanted, auth: { session } })).status, 401, 'to have read it is not to agree');
   const agreed = await fetch(url, { method: 'POST', body: new URLSearchParams({ agree: 'yes' }) });
+  recordAnswer('POST', FALLBACK, agreed.status, undefined);
   assert.equal(agreed.status, 200);
   assert.match(await agreed.text(), /onAuthDone/);
   assert.equal((await register({ ...wanted, auth: { session } })).status, 200);
@@ -71,6 +74,7 @@ test('T247: the page can not be framed or made to run anything, whatever the ses
   const session = `"><script>alert(1)</script>`;
   for (const method of ['GET', 'POST']) {
     const answer = await fetch(`${hs.url}${FALLBACK}${query({ session })}`, { method });
+    recordAnswer(method, FALLBACK, answer.status, undefined);
     assert.equal(answer.status, 400, method);
     assert.equal(answer.headers.get('x-frame-options'), 'DENY');
     const policy = answer.headers.get('content-security-policy') ?? '';

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { recordAnswer } from './record.js';
 import { checkAnswer } from './schema.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: bodies of answers are read by tests that state what they expect.
@@ -89,6 +90,7 @@ export class Client {
     } catch {
       parsed = { text };
     }
+    recordAnswer(method, path, answer.status, parsed['errcode']);
     checkAnswer(method, path, answer.status, parsed);
     return { status: answer.status, body: parsed, headers: answer.headers };
   }

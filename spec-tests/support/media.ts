@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Client } from './client.js';
+import { recordAnswer } from './record.js';
 
 /** Where media is downloaded with a token, and where it was without. */
 export const MEDIA = '/_matrix/client/v1/media';
@@ -27,6 +28,7 @@ export async function transfer(
     answer.status >= 400 && bytes.length > 0
       ? ((JSON.parse(bytes.toString()) as { errcode?: string }).errcode ?? '')
       : undefined;
+  recordAnswer(method, path, answer.status, errcode);
   return { status: answer.status, headers: answer.headers, bytes, errcode };
 }
 

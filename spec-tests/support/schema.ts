@@ -51,6 +51,8 @@ interface Operation {
   readonly file: string;
   /** JSON pointers of the answers' schemas, by status. */
   readonly schemas: ReadonlyMap<number, string>;
+  /** Statuses with which the OpenAPI names each error code, in words or by example. */
+  readonly codes: ReadonlyMap<string, ReadonlySet<number>>;
 }
 interface Route {
   readonly segments: readonly string[];
@@ -138,6 +140,7 @@ function operationOf(method: string, path: string): Operation | undefined {
 
 function read(file: string, path: string, method: string, declared: Json): Operation {
   const schemas = new Map<number, string>();
+  const codes = new Map<string, Set<number>>();
   for (const [status, response] of Object.entries(declared['responses'] as Record<string, Json>)) {
     let at = pointer('paths', path, method, 'responses', status);
     let found = response;
@@ -149,12 +152,17 @@ function read(file: string, path: string, method: string, declared: Json): Opera
         .split('/')
         .reduce<Json>((value, part) => value[part] as Json, load(file));
     }
+    if (/^[45]/.test(status)) {
+      for (const code of JSON.stringify(found).match(/\bM_[A-Z_]*[A-Z]\b/g) ?? []) {
+        codes.set(code, (codes.get(code) ?? new Set()).add(Number(status)));
+      }
+    }
     const content = found['content'] as Record<string, Json> | undefined;
     if (content?.['application/json']?.['schema'] !== undefined) {
       schemas.set(Number(status), `${at}${pointer('content', 'application/json', 'schema')}`);
     }
   }
-  return { id: String(declared['operationId']), file, schemas };
+  return { id: String(declared['operationId']), file, schemas, codes };
 }
 
 function isKnown(operation: string, status: number, at: string): boolean {
@@ -164,6 +172,24 @@ function isKnown(operation: string, status: number, at: string): boolean {
     const given = at.split('/');
     return wanted.length === given.length && wanted.every((part, i) => part === '*' || part === given[i]);
   });
+}
+
+/** Fails for an error without the standard form, or with a code that the OpenAPI names under other statuses only. */
+function checkError(operation: Operation, request: string, status: number, error: Json): void {
+  const said = `${request}: ${status} ${JSON.stringify(error)}`;
+  // What asks for another stage of authentication is no error by its form (User-Interactive Authentication API).
+  if (status === 401 && Array.isArray(error['flows'])) {
+    assert.equal(typeof error['session'], 'string', said);
+    return;
+  }
+  const { errcode } = error;
+  assert.ok(
+    typeof errcode === 'string' && typeof error['error'] === 'string',
+    `an error has errcode and error: ${said}`,
+  );
+  const statuses = operation.codes.get(errcode);
+  if (statuses === undefined || statuses.has(status)) return;
+  assert.fail(`the specification has this code with ${[...statuses].join(' or ')}: ${said}`);
 }
 
 /**
@@ -177,13 +203,7 @@ export function checkAnswer(method: string, path: string, status: number, body: 
   const operation = operationOf(method, resource);
   if (operation === undefined) return;
   const at = operation.schemas.get(status);
-  if (status >= 400 && status !== 401) {
-    const error = body as Json;
-    assert.ok(
-      typeof error['errcode'] === 'string' && typeof error['error'] === 'string',
-      `${method} ${path}: an error has errcode and error: ${status} ${JSON.stringify(body)}`,
-    );
-  }
+  if (status >= 400) checkError(operation, `${method} ${path}`, status, body as Json);
   if (at === undefined) {
     assert.ok(
       status >= 400 || operation.schemas.size === 0,
