@@ -1,6 +1,6 @@
 import { MatrixError } from '#core/errors.js';
 import { RoomId } from '#core/ids.js';
-import { isObject, type JsonObject, type JsonValue, own, ownObject, ownString } from '#core/json-value.js';
+import { isObject, type JsonObject, type JsonValue, own, ownString } from '#core/json-value.js';
 
 /** Most lists and subscriptions of one request (MSC4186). */
 const MOST_LISTS = 100;
@@ -68,6 +68,21 @@ function booleanAt(json: JsonObject, key: string): boolean | undefined {
   const value = own(json, key);
   if (value === undefined || value === null) return undefined;
   if (typeof value !== 'boolean') throw bad(`'${key}' must be a boolean`);
+  return value;
+}
+
+function textAt(json: JsonObject, key: string): string | undefined {
+  const value = own(json, key);
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'string') throw bad(`'${key}' must be a string`);
+  return value;
+}
+
+/** An object, empty where there is none. */
+function objectAt(json: JsonObject, key: string): JsonObject {
+  const value = own(json, key);
+  if (value === undefined || value === null) return {};
+  if (!isObject(value)) throw bad(`'${key}' must be an object`);
   return value;
 }
 
@@ -159,7 +174,7 @@ function rangesOf(json: JsonObject): ListConfig['ranges'] {
 }
 
 function filtersOf(json: JsonObject): ListFilters {
-  const filters = ownObject(json, 'filters') ?? {};
+  const filters = objectAt(json, 'filters');
   return {
     isDm: booleanAt(filters, 'is_dm'),
     isEncrypted: booleanAt(filters, 'is_encrypted'),
@@ -183,24 +198,24 @@ export function parseRequest(
   user: string,
 ): SlidingRequest {
   const lists = new Map<string, ListConfig>();
-  for (const [name, list] of Object.entries(ownObject(body, 'lists') ?? {})) {
+  for (const [name, list] of Object.entries(objectAt(body, 'lists'))) {
     if (!isObject(list)) throw bad('A list must be an object');
     lists.set(name, { ...roomConfig(list, dialect, user), ranges: rangesOf(list), filters: filtersOf(list) });
   }
   if (lists.size > MOST_LISTS) throw bad(`A request may have at most ${MOST_LISTS} lists`);
   const subscriptions = new Map<RoomId, RoomConfig>();
-  for (const [room, config] of Object.entries(ownObject(body, 'room_subscriptions') ?? {})) {
+  for (const [room, config] of Object.entries(objectAt(body, 'room_subscriptions'))) {
     if (!isObject(config) || !RoomId.is(room)) throw bad('A subscription must be an object under a room id');
     subscriptions.set(room, roomConfig(config, dialect, user));
   }
   if (subscriptions.size > MOST_SUBSCRIPTIONS)
     throw bad(`A request may have at most ${MOST_SUBSCRIPTIONS} subscriptions`);
-  const connId = ownString(body, 'conn_id') ?? '';
+  const connId = textAt(body, 'conn_id') ?? '';
   if (connId.length > 255) throw bad("'conn_id' is too long");
-  const pos = dialect === 'stable' ? ownString(body, 'pos') : (query.pos ?? ownString(body, 'pos'));
+  const pos = dialect === 'stable' ? textAt(body, 'pos') : (query.pos ?? textAt(body, 'pos'));
   const timeoutMs =
     dialect === 'stable' ? integerAt(body, 'timeout', 0) : (query.timeout ?? integerAt(body, 'timeout', 0));
-  return { connId, pos, timeoutMs, lists, subscriptions, extensions: ownObject(body, 'extensions') ?? {} };
+  return { connId, pos, timeoutMs, lists, subscriptions, extensions: objectAt(body, 'extensions') };
 }
 
 /** The config that gives what any of `configs` gives (MSC4186, Combining room configs). */
