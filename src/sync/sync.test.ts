@@ -342,8 +342,22 @@ test('account data and ignored users', async () => {
   assert.deepEqual(bodies(answer, roomId), []);
 });
 
-test('ten thousand writes of 25 writers: three pollers hear every event once, and in order', async () => {
+test('ten thousand writes of 25 writers: three pollers hear every event once, in order, in the turn of its commit', async (context) => {
   await using w = await world();
+  let turn = 0;
+  let isOver = false;
+  const countTurn = (): void => {
+    turn++;
+    if (!isOver) setImmediate(countTurn);
+  };
+  setImmediate(countTurn);
+  context.after(() => {
+    isOver = true;
+  });
+  const committedIn = new Map<number, number>();
+  w.t.store.onCommitted((entries) => {
+    for (const { position } of entries) committedIn.set(position, turn);
+  });
   const random = seededRandom('fuzz');
   const pick = (n: number): number => random.bytes(4).readUInt32BE() % n;
   const rooms = await Promise.all([0, 1, 2, 3].map(() => publicRoom(w)));
@@ -362,6 +376,14 @@ test('ten thousand writes of 25 writers: three pollers hear every event once, an
         const { events, limited } = (room as Answer).timeline;
         assert.equal(limited, false, 'nobody fell behind by a whole page');
         heard.get(roomId as RoomId)!.push(...events.map((e: Answer) => e.event_id));
+        for (const event of events) {
+          const { order } = w.t.rooms.events.byId(w.t.store, event.event_id)!;
+          assert.equal(
+            turn,
+            committedIn.get(order),
+            'the answer is there in the turn of the loop in which it was committed',
+          );
+        }
         heardSoFar[index]! += events.length;
         over ||= events.some((e: Answer) => e.content.body === 'last');
       }
@@ -369,13 +391,17 @@ test('ten thousand writes of 25 writers: three pollers hear every event once, an
     return heard;
   };
   const listening = Promise.all(pollers.map(listen));
+  let failed = false;
+  listening.catch(() => {
+    failed = true;
+  });
   await Promise.all(
     Array.from({ length: 25 }, async (_, writer) => {
       for (let i = 0; i < 400; i++) {
         sent.add(await say(w, rooms[pick(rooms.length)]!, alice, `${writer}/${i}`));
         if (pick(3) === 0) await new Promise((next) => setImmediate(next));
         // Whoever is a page behind would be told so and page back: here every event shall come by sync.
-        while (sent.size - Math.min(...heardSoFar) > 500) await new Promise((next) => setImmediate(next));
+        while (!failed && sent.size - Math.min(...heardSoFar) > 500) await new Promise((next) => setImmediate(next));
       }
     }),
   );
