@@ -157,6 +157,24 @@ test('a redaction that comes before its event takes effect when that comes', asy
   assert.deepEqual(toClientEvent(t.rooms, stored, { viewer: alice })['content'], {});
 });
 
+test('T137: after a hundred forks an event cites twenty ends at most, and the ends grow fewer', async () => {
+  await using t = await openTestRooms();
+  const roomId = await createRoom(t.rooms, { creator: alice, body: { preset: 'public_chat' } });
+  await go(t.rooms, roomId, bob, 'join');
+  const base = await say(t.rooms, roomId, alice, 'base');
+  for (let i = 0; i < 100; i++) await attach(t.rooms, roomId, message(`fork ${i}`), [base]);
+  const ends = (): number => findRoom(t.store, roomId)!.head.extremities.length;
+  assert.equal(ends(), 100);
+  let before = ends();
+  while (before > 1) {
+    const id = await say(t.rooms, roomId, alice, 'joining');
+    const cited = t.rooms.events.byId(t.store, id)!.pdu.prev_events.length;
+    assert.ok(cited >= 2 && cited <= 20, `${cited} are cited`);
+    assert.ok(ends() < before);
+    before = ends();
+  }
+});
+
 test('history goes below what is held and changes nothing of now', async () => {
   await using t = await openTestRooms();
   const roomId = await createRoom(t.rooms, { creator: alice, body: { preset: 'public_chat' } });
