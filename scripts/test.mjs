@@ -41,11 +41,13 @@ function nodeTest(files, env) {
     return false;
   }
   const concurrency = Math.max(2, availableParallelism());
-  const reporters = [process.stdout.isTTY ? 'spec' : 'dot'];
   // Where another homeserver is tested, some tests are marked as ones that it may fail.
-  if (process.env.HS_IMPLEMENTATION) reporters.push('./scripts/marked.mjs');
-  const reporting = reporters.flatMap((name) => [`--test-reporter=${name}`, '--test-reporter-destination=stdout']);
-  return run(process.execPath, ['--test', `--test-concurrency=${concurrency}`, ...reporting, ...files], env);
+  const reporter = process.env.HS_IMPLEMENTATION ? './scripts/marked.mjs' : process.stdout.isTTY ? 'spec' : 'dot';
+  return run(
+    process.execPath,
+    ['--test', `--test-concurrency=${concurrency}`, `--test-reporter=${reporter}`, ...files],
+    env,
+  );
 }
 
 function freePort() {
