@@ -106,7 +106,6 @@ export class RustParty {
 
   /** Scrolls back to the beginning, and returns all messages in order. */
   async history(place: Place): Promise<RustLine[]> {
-    for (let reachedStart = false; !reachedStart; ) reachedStart = await this.ask<boolean>('paginate', place);
-    return this.lines(place);
+    return this.ask('history', place);
   }
 }

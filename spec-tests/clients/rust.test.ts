@@ -106,7 +106,7 @@ test('threads of matrix-rust-sdk: replies, summary, list, their own receipts', {
     await user.sees(main, root, 'two replies', (line) => {
       return line.threadReplies === 2 && line.latestReply === 'of the roses';
     });
-    const bodies = (await user.lines(main)).map(({ body }) => body);
+    const bodies = (await user.history(main)).map(({ body }) => body);
     assert.deepEqual(bodies, ['what do you think of this?'], 'replies stay in their thread');
     const all = (await user.history(thread)).map(({ id }) => id);
     assert.deepEqual(all, [root, first, second]);

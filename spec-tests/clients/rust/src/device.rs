@@ -52,6 +52,8 @@ const SESSION_FILE: &str = "session.json";
 const POLL: Duration = Duration::from_millis(50);
 /// How long a send queue rests after an error.
 const RESEND: Duration = Duration::from_millis(500);
+/// Events that are asked for at once when scrolling back.
+const HISTORY_PAGE: u16 = 50;
 /// Rooms that the list shows.
 const LIST_PAGE: usize = 100;
 
@@ -180,7 +182,7 @@ impl Device {
                 Ok(json!(members.iter().map(|member| member.user_id()).collect::<Vec<_>>()))
             }
             "lines" => Ok(json!(self.lines(given).await?)),
-            "paginate" => Ok(json!(self.timeline(given).await?.paginate_backwards(50).await?)),
+            "history" => Ok(json!(self.history(given).await?)),
             "say" | "reply" | "edit" => self.write(name, given).await,
             "react" => Ok(json!(
                 self.timeline(given)
@@ -286,20 +288,14 @@ impl Device {
         let room = self.room(given)?;
         let thread = given["thread"].as_str().map(OwnedEventId::try_from).transpose()?;
         let mut timelines = self.timelines.lock().await;
-        let key = (room.room_id().to_owned(), thread.clone());
+        let key = (room.room_id().to_owned(), thread);
         if let Some(timeline) = timelines.get(&key) {
             return Ok(timeline.clone());
         }
         let list = self.syncs.room_list_service();
         list.subscribe_to_rooms(&[room.room_id()]).await;
         self.watch_typing(&room);
-        let focus = match thread {
-            Some(root_event_id) => TimelineFocus::Thread { root_event_id },
-            None => TimelineFocus::Live {
-                hide_threaded_events: true,
-            },
-        };
-        let timeline = Arc::new(room.timeline_builder().with_focus(focus).build().await?);
+        let timeline = Arc::new(self.new_timeline(given).await?);
         timelines.insert(key, timeline.clone());
         Ok(timeline)
     }
@@ -318,14 +314,31 @@ impl Device {
         });
     }
 
+    /// What a person sees who opens the room or the thread now. A timeline of this SDK that was open while much came at
+    /// once can show a line in another's place; one that is made anew shows what the SDK has.
     async fn lines(&self, given: &Value) -> Outcome<Vec<Value>> {
-        let timeline = self.timeline(given).await?;
-        Ok(timeline
-            .items()
-            .await
-            .iter()
-            .filter_map(|item| item.as_event().and_then(line))
-            .collect())
+        self.timeline(given).await?;
+        Ok(shown(&self.new_timeline(given).await?).await)
+    }
+
+    /// The same, scrolled back to the beginning.
+    async fn history(&self, given: &Value) -> Outcome<Vec<Value>> {
+        self.timeline(given).await?;
+        let timeline = self.new_timeline(given).await?;
+        while !timeline.paginate_backwards(HISTORY_PAGE).await? {}
+        Ok(shown(&timeline).await)
+    }
+
+    async fn new_timeline(&self, given: &Value) -> Outcome<Timeline> {
+        let focus = match given["thread"].as_str() {
+            Some(root) => TimelineFocus::Thread {
+                root_event_id: root.try_into()?,
+            },
+            None => TimelineFocus::Live {
+                hide_threaded_events: true,
+            },
+        };
+        Ok(self.room(given)?.timeline_builder().with_focus(focus).build().await?)
     }
 
     /// Sends a message and waits until the server has acknowledged it, however often the send queue has to send it.
@@ -391,6 +404,15 @@ impl Device {
             other => json!(format!("{other:?}")),
         })
     }
+}
+
+async fn shown(timeline: &Timeline) -> Vec<Value> {
+    timeline
+        .items()
+        .await
+        .iter()
+        .filter_map(|item| item.as_event().and_then(line))
+        .collect()
 }
 
 fn event(given: &Value) -> Outcome<TimelineEventItemId> {
