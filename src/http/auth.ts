@@ -1,4 +1,7 @@
 import { MatrixError } from '#core/errors.js';
+import type { ServerName } from '#core/ids.js';
+import type { JsonObject } from '#core/json-value.js';
+import { parseXMatrix, type SignedRequest, type XMatrix } from '#core/x-matrix.js';
 import type { Caller, CallerKind, Endpoint } from '#http/endpoint.js';
 import { queryPairs } from '#http/query.js';
 
@@ -26,7 +29,43 @@ export type Admission = Pick<Endpoint<unknown>, 'caller' | 'whileLocked' | 'whil
 
 /** Whether a request to such an endpoint has its token looked at. */
 export function wantsToken(kind: CallerKind): boolean {
-  return kind !== 'none';
+  return kind !== 'none' && kind !== 'server';
+}
+
+/** How requests of other servers are told to be theirs. */
+export interface ServerAuthentication {
+  readonly serverName: ServerName;
+  /** Whether the signature in the header is that of the request by a key that its origin has now. */
+  verify(header: XMatrix, request: SignedRequest): Promise<boolean>;
+}
+
+/**
+ * Reads the `Authorization` header of another server's request (server-server API, Request Authentication), before
+ * anything else of the request is. Throws M_UNAUTHORIZED where it can not be that of a request to this server.
+ */
+export function serverHeader(servers: ServerAuthentication, authorization: string | undefined): XMatrix {
+  const header = authorization === undefined ? undefined : parseXMatrix(authorization);
+  if (header === undefined) throw unauthorized('The request is not signed, or its signature is malformed');
+  if (header.destination !== undefined && header.destination !== servers.serverName) {
+    throw unauthorized('The request is signed for another server');
+  }
+  if (header.origin === servers.serverName) throw unauthorized('The request claims to come from this server itself');
+  return header;
+}
+
+/** Checks the signature of a request; throws M_UNAUTHORIZED. `content` is undefined where the request has no body. */
+export async function admitServer(
+  servers: ServerAuthentication,
+  header: XMatrix,
+  request: { readonly method: string; readonly uri: string; readonly content: JsonObject | undefined },
+): Promise<ServerName> {
+  const signed = { ...request, origin: header.origin, destination: servers.serverName };
+  if (await servers.verify(header, signed)) return header.origin;
+  throw unauthorized('The signature of the request is not valid');
+}
+
+function unauthorized(message: string): MatrixError {
+  return new MatrixError('M_UNAUTHORIZED', message);
 }
 
 /**
@@ -35,7 +74,7 @@ export function wantsToken(kind: CallerKind): boolean {
  */
 export function admit(endpoint: Admission, found: Caller | MatrixError | undefined): Caller | undefined {
   const kind = endpoint.caller;
-  if (kind === 'none') return undefined;
+  if (!wantsToken(kind)) return undefined;
   if (found === undefined || found instanceof MatrixError) {
     // A public endpoint works for anyone: a stale token must not lock its holder out of it.
     if (kind === 'user?') return undefined;

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { DeviceId, UserId } from '#core/ids.js';
+import type { DeviceId, ServerName, UserId } from '#core/ids.js';
 import type { Infer, Schema } from '#core/schema.js';
 
 /** Who is calling, once the access token was checked. */
@@ -16,9 +16,10 @@ export interface Caller {
 
 /**
  * Who may call: `user` a full account · `guest` a full account or a guest · `user?` anyone, known where a valid token is
- * given · `admin` an administrator · `none` anyone, a token is not even looked at.
+ * given · `admin` an administrator · `server` another server, by the signature of its request · `none` anyone, a token is
+ * not even looked at.
  */
-export type CallerKind = 'user' | 'guest' | 'user?' | 'admin' | 'none';
+export type CallerKind = 'user' | 'guest' | 'user?' | 'admin' | 'server' | 'none';
 
 /** Rate-limit class; its figures are in `http/limits.ts`. `free` is not limited. */
 export type LimitClass =
@@ -31,7 +32,8 @@ export type LimitClass =
   | 'register'
   | 'account'
   | 'media'
-  | 'search';
+  | 'search'
+  | 'federation';
 
 /** What the client gave besides path, query and body. */
 export interface RequestInfo {
@@ -56,7 +58,13 @@ export interface RequestInfo {
   upload(): AsyncIterable<Buffer>;
 }
 
-type CallerOf<K extends CallerKind> = K extends 'none' ? undefined : K extends 'user?' ? Caller | undefined : Caller;
+type CallerOf<K extends CallerKind> = K extends 'none'
+  ? undefined
+  : K extends 'server'
+    ? ServerName
+    : K extends 'user?'
+      ? Caller | undefined
+      : Caller;
 type Of<S> = S extends Schema<unknown> ? Infer<S> : Record<string, never>;
 
 /** Input of a handler: everything checked and typed. */

@@ -26,6 +26,7 @@ export const FIGURES: Readonly<Record<LimitName, Figure>> = {
   account: { perSecond: 1, burst: 30 },
   media: { perSecond: 50, burst: 500 },
   search: { perSecond: 2, burst: 60 },
+  federation: { perSecond: 50, burst: 1000 },
 };
 
 /** Buckets held for accounts, and as many again for addresses. The least recently used are forgotten first. */

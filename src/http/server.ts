@@ -3,9 +3,11 @@ import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, isIP } from 'node:net';
 import fastify from 'fastify';
 import { MatrixError } from '#core/errors.js';
+import type { ServerName } from '#core/ids.js';
+import type { JsonObject } from '#core/json-value.js';
 import { check } from '#core/schema.js';
 import { clientAddress } from '#http/address.js';
-import { accessToken, admit } from '#http/auth.js';
+import { accessToken, admit, admitServer, type ServerAuthentication, serverHeader, wantsToken } from '#http/auth.js';
 import { ClientGone, parseBody, readBody, refuseBody } from '#http/body.js';
 import { closeWithSocket, connectionBound, refuseConnection } from '#http/connections.js';
 import { type Caller, type Endpoint, Reply, type RequestInfo } from '#http/endpoint.js';
@@ -79,6 +81,8 @@ export interface HttpServerOptions<App> {
   readonly endpoints: readonly Endpoint<App>[];
   /** Finds the caller of an access token, or says what is wrong with it (`M_UNKNOWN_TOKEN`, with `soft_logout`). */
   readonly authenticate: (token: string, request: RequestInfo) => Promise<Caller | MatrixError> | Caller | MatrixError;
+  /** Needed where an endpoint is for other servers. */
+  readonly servers?: ServerAuthentication;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly random: Random;
@@ -182,12 +186,14 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
     const { endpoint } = exchange.route;
     const startedMs = verbose ? clock.monotonicMs() : 0;
     try {
-      const caller = await findCaller(exchange);
-      if (endpoint.limit !== 'free') limits.spend(endpoint.limit, caller?.user ?? exchange.ip);
+      const user = await findCaller(exchange);
+      if (endpoint.limit !== 'free') limits.spend(endpoint.limit, user?.user ?? exchange.ip);
+      // A server's signature covers its body, so that nothing but the form of the header is looked at before.
+      const server = endpoint.caller === 'server' ? await findServer(exchange) : undefined;
       checkParams(endpoint, exchange.params);
       const query = readQuery(endpoint, exchange.rawQuery);
-      const body = await takeBody(exchange);
-      const input = { caller, params: exchange.params, query, body, request: exchange };
+      const body = checkBody(endpoint, server === undefined ? await takeBody(exchange) : server.content);
+      const input = { caller: server?.name ?? user, params: exchange.params, query, body, request: exchange };
       const result = await endpoint.handle(app, input);
       if (stopping) response.shouldKeepAlive = false;
       if (result instanceof Reply) await sendReply(request, response, clock, result);
@@ -204,7 +210,7 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
 
   const findCaller = async (exchange: Exchange<App>): Promise<Caller | undefined> => {
     const { endpoint } = exchange.route;
-    if (endpoint.caller === 'none') return undefined;
+    if (!wantsToken(endpoint.caller)) return undefined;
     const token = accessToken(exchange.request.headers.authorization, exchange.rawQuery);
     return admit(endpoint, token === undefined ? undefined : await options.authenticate(token, exchange));
   };
@@ -223,14 +229,30 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
     return reader(raw);
   };
 
-  const takeBody = async (exchange: Exchange<App>): Promise<unknown> => {
+  const findServer = async (
+    exchange: Exchange<App>,
+  ): Promise<{ readonly name: ServerName; readonly content: JsonObject | undefined }> => {
+    const { servers } = options;
+    if (servers === undefined) throw new MatrixError('M_UNAUTHORIZED', 'This server does not federate');
+    const { method, target: uri, request } = exchange;
+    const header = serverHeader(servers, request.headers.authorization);
+    const content = await takeBody(exchange);
+    return { name: await admitServer(servers, header, { method, uri, content }), content };
+  };
+
+  /** The body of a request; undefined where it has none. */
+  const takeBody = async (exchange: Exchange<App>): Promise<JsonObject | undefined> => {
     const { request, response } = exchange;
     const { endpoint } = exchange.route;
-    if (endpoint.method === 'GET' || endpoint.rawBody === true) return {};
+    if (endpoint.method === 'GET' || endpoint.rawBody === true) return undefined;
     const limit = endpoint.bodyLimit ?? bounds.bodyBytes;
     refuseBody(request, limit);
     const bytes = await readBody(request, response, { limit, withinMs: bounds.bodyWithinMs, clock });
-    const body = parseBody(bytes, endpoint.exactNumbers === true);
+    return bytes.length === 0 ? undefined : parseBody(bytes, endpoint.exactNumbers === true);
+  };
+
+  /** No body at all is the empty object. */
+  const checkBody = (endpoint: Endpoint<App>, body: JsonObject = {}): JsonObject => {
     const problem = endpoint.body === undefined ? undefined : check(endpoint.body, body);
     if (problem === undefined) return body;
     throw new MatrixError(problem.kind === 'missing' ? 'M_MISSING_PARAM' : 'M_BAD_JSON', problem.message);

@@ -48,7 +48,7 @@ export function buildPdu(draft: Draft, place: Place): Pdu {
   const { rules } = place;
   assert(place.prevEvents.length <= MAX_PREV_EVENTS, 'too many prev_events');
   assert(place.authEvents.length <= MAX_AUTH_EVENTS, 'too many auth_events');
-  const json = unhashed(draft, place);
+  const json = eventTemplate(draft, place);
   if (rules.strictCanonicalJson) {
     const problem = strictCanonicalProblem(json);
     if (problem !== undefined) throw new MatrixError('M_BAD_JSON', `The event holds ${problem}`);
@@ -79,7 +79,8 @@ function unsignedSize(unsigned: JsonObject | undefined): number {
   return unsigned === undefined ? 0 : canonicalBytes({ unsigned }).length - 1;
 }
 
-function unhashed(draft: Draft, place: Place): Record<string, JsonValue> & RawPdu {
+/** The event that `draft` makes at `place`, without hashes and signatures. */
+export function eventTemplate(draft: Draft, place: Place): Record<string, JsonValue> & RawPdu {
   const { rules } = place;
   const inContent = draft.redacts !== undefined && rules.redactsInContent;
   const json: Record<string, JsonValue> = {
