@@ -156,6 +156,19 @@ export const OPTIONS = {
     kind: text,
     doc: '`host:port` at which other servers reach this one where that is not its server name. Told to them by `.well-known`.',
   },
+  federation: {
+    kind: oneOf('off', 'on'),
+    fallback: 'off',
+    doc: 'Whether other servers may take part in rooms of this one. Not whole yet: users of this server can neither join rooms elsewhere nor invite people there, so it is off unless you try it out.',
+  },
+  federation_allow: {
+    kind: networks,
+    doc: 'Networks with other servers although they are not public. Every address of a private or special network is refused otherwise.',
+  },
+  federation_ca: {
+    kind: text,
+    doc: 'File with certificates, in PEM, of further authorities that other servers may be certified by.',
+  },
   support_contact: {
     kind: text,
     doc: 'Matrix id or email address of the administrator, for `.well-known/matrix/support`.',

@@ -1,5 +1,6 @@
 import { type LookupAddress, type LookupOptions, lookup } from 'node:dns';
 import { isIP } from 'node:net';
+import { rootCertificates } from 'node:tls';
 import type { buildConnector, Dispatcher } from 'undici';
 import type { Clock } from '#util/clock.js';
 
@@ -16,7 +17,10 @@ export class RemoteError extends Error {
 /** Whether a connection to this IP address may be made. */
 export type MayConnect = (address: string) => boolean;
 
-/** One request. Every bound is required: nothing outside decides how long we wait or how much we hold. */
+/**
+ * One request. Every bound is required: nothing outside decides how long we wait or how much we hold. With a `host` header
+ * the certificate must be for the host named there, whatever host the URL has: that one is only where to connect.
+ */
 export interface RemoteRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly url: string;
@@ -54,6 +58,8 @@ export interface HttpClientOptions {
   readonly socketPath?: string;
   /** Which addresses may be connected to; all where absent. Asked of the very address that the socket goes to. */
   readonly mayConnect?: MayConnect;
+  /** Certificates of further authorities that are believed, in PEM, beside those that Node.js comes with. */
+  readonly authorities?: string;
   /** Replaces the network in tests and simulations. */
   readonly dispatcher?: Dispatcher;
 }
@@ -66,12 +72,14 @@ export function openHttpClient(options: HttpClientOptions): HttpClient {
   const open = async () => {
     // Loaded on first use: a server that never asks another one is some 20 MB lighter without it.
     const { Agent, buildConnector: build, request: send } = await import('undici');
-    const { socketPath, mayConnect } = options;
-    const connect = mayConnect === undefined ? { ...(socketPath !== undefined && { socketPath }) } : undefined;
+    const { socketPath, mayConnect, authorities } = options;
+    const trust = authorities === undefined ? {} : { ca: [...rootCertificates, authorities] };
+    const connect =
+      mayConnect === undefined ? { ...trust, ...(socketPath !== undefined && { socketPath }) } : undefined;
     const agent = () =>
       new Agent({
         maxHeaderSize: MAX_HEADER_BYTES,
-        connect: connect ?? guardedConnector(build, mayConnect ?? (() => false)),
+        connect: connect ?? guardedConnector(build, mayConnect ?? (() => false), trust),
       });
     return { dispatcher: options.dispatcher ?? agent(), send };
   };
@@ -137,7 +145,11 @@ const refused = (): NodeJS.ErrnoException => new Error('the address may not be c
  * A connector that asks `mayConnect` about the address that the socket is going to, after names were resolved: what a name
  * resolved to before, or resolves to later, plays no part. Of several addresses only those allowed are tried.
  */
-function guardedConnector(build: typeof buildConnector, mayConnect: MayConnect): buildConnector.connector {
+function guardedConnector(
+  build: typeof buildConnector,
+  mayConnect: MayConnect,
+  trust: { readonly ca?: string[] },
+): buildConnector.connector {
   const guardedLookup = (hostname: string, options: LookupOptions, done: OnLookup): void => {
     lookup(hostname, { ...options, all: true }, (error, addresses) => {
       if (error !== null) return done(error);
@@ -148,7 +160,7 @@ function guardedConnector(build: typeof buildConnector, mayConnect: MayConnect):
       else done(null, first.address, first.family);
     });
   };
-  const connect = build({ lookup: guardedLookup } as buildConnector.BuildOptions);
+  const connect = build({ ...trust, lookup: guardedLookup } as buildConnector.BuildOptions);
   return (options, done) => {
     // No lookup is made for an address that stands in the URL itself.
     const host = options.hostname.replace(/^\[|\]$/g, '');

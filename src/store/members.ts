@@ -1,8 +1,18 @@
 import { UserId } from '#core/ids.js';
 import { ownString } from '#core/json-value.js';
-import { events, type Member, type Membership, members, memberships, meta, redactions, rooms } from '#store/schema.js';
+import {
+  events,
+  type Member,
+  type Membership,
+  members,
+  memberships,
+  meta,
+  redactions,
+  roomServers,
+  rooms,
+} from '#store/schema.js';
 import type { StateTrees } from '#store/state.js';
-import type { EventNum, RoomNum, Store, Tx } from '#store/types.js';
+import type { EventNum, Reader, RoomNum, Store, Tx } from '#store/types.js';
 
 /** By how much a change of membership moves the counts of a room's head. */
 export interface MemberCounts {
@@ -21,7 +31,30 @@ export function setMember(tx: Tx, room: RoomNum, user: string, member: Member | 
   } else {
     tx.put(members, [room, user], member);
   }
-  return { joined: step(old, member, 'join'), invited: step(old, member, 'invite') };
+  const joined = step(old, member, 'join');
+  if (joined !== 0) countServer(tx, room, user, joined);
+  return { joined, invited: step(old, member, 'invite') };
+}
+
+/** Counts the joined users of other servers by server. */
+function countServer(tx: Tx, room: RoomNum, user: string, by: number): void {
+  if (!UserId.is(user)) return;
+  const server = UserId.serverName(user);
+  if (server === tx.get(meta, ['server_name'])) return;
+  const count = (tx.get(roomServers, [room, server]) ?? 0) + by;
+  if (count > 0) tx.put(roomServers, [room, server], count);
+  else tx.delete(roomServers, [room, server]);
+}
+
+/** Whether another server has a joined user in a room. */
+export function isServerIn(reader: Reader, room: RoomNum, server: string): boolean {
+  return reader.has(roomServers, [room, server]);
+}
+
+/** Other servers with joined users in a room, at most `limit`, in order of their names. */
+export async function serversIn(store: Store, room: RoomNum, limit: number): Promise<string[]> {
+  const rows = await store.list(roomServers, { prefix: [room], limit });
+  return rows.map(([[, server]]) => server);
 }
 
 function step(old: Member | undefined, now: Member | undefined, kind: Member['membership']): -1 | 0 | 1 {
@@ -81,6 +114,34 @@ export async function rebuildMembers(store: Store, trees: StateTrees): Promise<n
         const own = tx.get(memberships, [user, room]);
         if (own?.membership === member.membership || own?.stripped !== undefined) continue;
         setMembership(tx, user, room, { membership: member.membership, position: member.event, event: member.event });
+      }
+    });
+  }
+  return mended;
+}
+
+/** Counts the joined users of other servers anew from the members. Returns how many counts were wrong. */
+export async function rebuildRoomServers(store: Store): Promise<number> {
+  const serverName = store.get(meta, ['server_name']);
+  let mended = 0;
+  for await (const [[room]] of store.range(rooms)) {
+    const right = new Map<string, number>();
+    for await (const [user, { membership }] of membersOf(store, room)) {
+      if (membership !== 'join' || !UserId.is(user) || UserId.serverName(user) === serverName) continue;
+      right.set(UserId.serverName(user), (right.get(UserId.serverName(user)) ?? 0) + 1);
+    }
+    const wrong: [server: string, count: number | undefined][] = [];
+    for await (const [[, server], count] of store.range(roomServers, { prefix: [room] })) {
+      if (!right.has(server)) wrong.push([server, undefined]);
+      else if (right.get(server) === count) right.delete(server);
+    }
+    wrong.push(...right);
+    if (wrong.length === 0) continue;
+    mended += wrong.length;
+    await store.commit((tx) => {
+      for (const [server, count] of wrong) {
+        if (count === undefined) tx.delete(roomServers, [room, server]);
+        else tx.put(roomServers, [room, server], count);
       }
     });
   }

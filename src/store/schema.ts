@@ -1150,3 +1150,73 @@ export const relatedRedactions = keyspace<[parent: EventId], RelatedRedaction>(
     writer: 'rooms/bulk-redactions.ts',
   },
 );
+
+// ---- 160 … 169: other servers -------------------------------------------------------------------------------------
+
+/** By key id. `fetchedTs` is when the key was last told, in milliseconds since the epoch; the rest is `PublishedKey`. */
+export type ServerKeys = Readonly<
+  Record<
+    string,
+    {
+      readonly publicKey: string;
+      readonly validUntilTs?: number;
+      readonly expiredTs?: number;
+      readonly fetchedTs: number;
+    }
+  >
+>;
+export const serverKeys = keyspace<[server: string], ServerKeys>(160, 'serverKeys', ['serverName'], json(), {
+  purpose: 'Public signing keys of another server, current and former ones, as it told them.',
+  writer: 'remote/keyring.ts',
+  cacheBytes: 1 << 19,
+});
+/** What became of one transaction of another server. */
+export interface ReceivedTransaction {
+  readonly txnId: string;
+  /** By event id: why it was not taken, or an empty string. */
+  readonly results: Readonly<Record<string, string>>;
+}
+export const receivedTransactions = keyspace<[server: string], readonly ReceivedTransaction[]>(
+  161,
+  'receivedTransactions',
+  ['serverName'],
+  json(),
+  {
+    purpose: 'The last transactions of another server and what was answered, so that a repeated one is not done twice.',
+    writer: 'rooms/transactions.ts',
+  },
+);
+export const roomServers = keyspace<[room: RoomNum, server: string], number>(
+  162,
+  'roomServers',
+  ['roomNum', 'serverName'],
+  integer,
+  {
+    purpose: 'How many users of another server are joined to a room.',
+    writer: 'store/members.ts',
+    derivedFrom: 'members',
+  },
+);
+export const outboundCursor = keyspace<[name: 'federation'], Position>(163, 'outboundCursor', ['name'], integer, {
+  purpose: 'Up to where the log was looked through for what other servers must be told: it stands in `destinations`.',
+  writer: 'outbound/destinations.ts',
+});
+export interface Destination {
+  /** What lies at or before this in the log was sent, or did not concern the server. */
+  readonly after: Position;
+  /** The transaction that is being sent: it is repeated as it is until the server takes it. */
+  readonly txn?: {
+    readonly id: string;
+    /** Milliseconds since the epoch. */
+    readonly ts: number;
+    readonly events: readonly EventNum[];
+    /** What `after` becomes once it was taken. */
+    readonly upTo: Position;
+  };
+  /** While the server takes nothing: since when, and when it is tried again. Milliseconds since the epoch. */
+  readonly failing?: { readonly sinceTs: number; readonly retryTs: number; readonly waitMs: number };
+}
+export const destinations = keyspace<[server: string], Destination>(164, 'destinations', ['serverName'], json(), {
+  purpose: 'Where the queue of another server stands that has yet to be told of something in the log.',
+  writer: 'outbound/destinations.ts',
+});

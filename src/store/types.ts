@@ -55,8 +55,11 @@ export interface Tx extends Reader {
  * `room` is the room's number. Every kind that a sync stream or an outbound cursor follows is here.
  */
 export type Fact =
-  /** `state`: the room's current state once this event was taken in. */
-  | { readonly kind: 'event'; readonly room: RoomNum; readonly state?: StateRoot }
+  /**
+   * `state`: the room's current state once this event was taken in. `relay`: this server tells the others of it, although
+   * its sender is elsewhere.
+   */
+  | { readonly kind: 'event'; readonly room: RoomNum; readonly state?: StateRoot; readonly relay?: true }
   /**
    * A row of `memberships` changed: every change of a local user's membership, by an event (at a position after the
    * event's own), by an invite or knock held as stripped state, or by forgetting the room.
