@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ENDPOINTS } from '#api/endpoints.js';
+import { ENDPOINTS, FEDERATION_ENDPOINTS } from '#api/endpoints.js';
 import { envName, flagName, OPTIONS } from '#config';
 import { ERROR_CODES } from '#core/errors.js';
 import { KEYSPACES } from '#store/schema.js';
@@ -108,7 +108,7 @@ export function errorsPage(): string {
 
 /** docs/ENDPOINTS.md */
 export function endpointsPage(): string {
-  const rows = [...ENDPOINTS]
+  const rows = [...ENDPOINTS, ...FEDERATION_ENDPOINTS]
     .sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : a.method < b.method ? -1 : 1))
     .map((endpoint) => [
       `${endpoint.method} \`${endpoint.path}\``,
@@ -122,8 +122,8 @@ export function endpointsPage(): string {
     '',
     MADE('src/api/endpoints.ts'),
     '',
-    'Who may call: `user` a full account, `guest` a guest too, `user?` anyone, `admin` an administrator, `none` anyone, without a',
-    'look at the token. The figures of the rate limits are in `src/http/limits.ts`. `npm run spec-check` holds this table against',
+    'Who may call: `user` a full account, `guest` a guest too, `user?` anyone, `admin` an administrator, `server` another server',
+    'by the signature of its request (with the option `federation` only), `none` anyone, without a look at the token. The figures of the rate limits are in `src/http/limits.ts`. `npm run spec-check` holds this table against',
     "the specification's OpenAPI and names what is not there yet.",
     '',
     table(['method and path', 'operation', 'caller', 'limit', 'also as'], rows),

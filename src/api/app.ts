@@ -1,6 +1,7 @@
 import type { ServerName } from '#core/ids.js';
 import type { RoomVersion } from '#core/room-versions.js';
 import type { Media } from '#media/media.js';
+import type { Federation } from '#rooms/federation.js';
 import type { Rooms } from '#rooms/rooms.js';
 import type { OpenedSync } from '#sync/open.js';
 import type { DelayedEvents } from '#users/delayed-events.js';
@@ -34,4 +35,6 @@ export interface App {
   readonly media: Media;
   readonly sync: OpenedSync;
   readonly delayed: DelayedEvents;
+  /** Undefined where the server does not federate. */
+  readonly federation?: Federation;
 }

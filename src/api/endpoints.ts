@@ -40,10 +40,14 @@ import { threadSubscriptionEndpoints } from '#api/client/thread-subscriptions.js
 import { threadEndpoints } from '#api/client/threads.js';
 import { toDeviceEndpoints } from '#api/client/to-device.js';
 import { upgradeEndpoints } from '#api/client/upgrade.js';
+import { federationHistoryEndpoints } from '#api/federation/history.js';
+import { federationJoinEndpoints } from '#api/federation/join.js';
 import { federationKeyEndpoints } from '#api/federation/keys.js';
+import { federationQueryEndpoints } from '#api/federation/query.js';
+import { federationTransactionEndpoints } from '#api/federation/transactions.js';
 import type { Endpoint } from '#http/endpoint.js';
 
-/** Every endpoint there is, except the landing page's. */
+/** Every endpoint there is, except the landing page's and those of `FEDERATION_ENDPOINTS`. */
 export const ENDPOINTS: readonly Endpoint<App>[] = [
   ...discoveryEndpoints,
   ...registerEndpoints,
@@ -87,4 +91,12 @@ export const ENDPOINTS: readonly Endpoint<App>[] = [
   ...moderationEndpoints,
   ...serverNoticeEndpoints,
   ...federationKeyEndpoints,
+];
+
+/** Endpoints for other servers, which are served where the server federates. */
+export const FEDERATION_ENDPOINTS: readonly Endpoint<App>[] = [
+  ...federationTransactionEndpoints,
+  ...federationJoinEndpoints,
+  ...federationHistoryEndpoints,
+  ...federationQueryEndpoints,
 ];

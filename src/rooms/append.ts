@@ -43,6 +43,8 @@ export interface AppendOptions {
   readonly stripped?: readonly JsonObject[];
   /** Made here just now: no redaction can have come before it. */
   readonly fresh?: true;
+  /** An event of another server that this one took in for the room: it tells the other servers of it. */
+  readonly relay?: true;
 }
 
 /** What an append did. */
@@ -115,7 +117,7 @@ export function appendEvent(rooms: Rooms, tx: Tx, room: Room, pdu: Pdu, options:
   const counted = applyMembers(rooms, tx, next, stored, changes, options);
   followSpaceChildren(tx, room.num, changes);
   tx.put(heads, [room.num], counted.head);
-  tx.fact(num, { kind: 'event', room: room.num, state });
+  tx.fact(num, { kind: 'event', room: room.num, state, ...(options.relay && { relay: true }) });
   if (pdu.type === 'm.room.redaction') redactAndCorrect(rooms, tx, counted, stored);
   return finish(rooms, tx, counted, stored, room.head.state, options);
 }

@@ -1,10 +1,11 @@
 import { type AuthState, checkAuthEvents, checkEventAuth } from '#core/auth/check.js';
 import { neededAuthKeys } from '#core/auth/needed.js';
 import { MatrixError } from '#core/errors.js';
-import { buildPdu } from '#core/event/build.js';
+import { buildPdu, eventTemplate, type Place } from '#core/event/build.js';
+import { pduFromTrusted } from '#core/event/format.js';
 import { referenceHash } from '#core/event/hash.js';
-import type { Draft, Pdu, StateKey } from '#core/event/pdu.js';
-import { type EventId, RoomId } from '#core/ids.js';
+import type { Draft, Pdu, RawPdu, StateKey, Verdict } from '#core/event/pdu.js';
+import { EventId, RoomId } from '#core/ids.js';
 import { type Room, type Rooms, stateAt, storedStateAt } from '#rooms/rooms.js';
 import { stateAfterEvents } from '#rooms/state-at.js';
 import type { Reader, StateRoot, Tx } from '#store/types.js';
@@ -25,15 +26,42 @@ export interface LocalEvent {
  * M_FORBIDDEN with the rule's reason, M_TOO_LARGE, or M_BAD_JSON for content that the room version can not hold.
  */
 export function makeLocalEvent(rooms: Rooms, tx: Tx, room: Room, draft: Draft): LocalEvent {
+  const { stateBefore, place } = placeAtTip(rooms, tx, room, draft);
+  const pdu = buildPdu(draft, place);
+  const verdict = checkEventAuth(pdu, room.rules, stateAt(rooms, tx, stateBefore));
+  if (!verdict.allow) throw new MatrixError('M_FORBIDDEN', verdict.reason);
+  return { pdu, stateBefore };
+}
+
+/**
+ * An event at the tip of the room for another server to complete and sign: neither hashed nor signed here, and without
+ * an id. With what the authorisation rules say of it.
+ */
+export function makeTemplate(
+  rooms: Rooms,
+  tx: Tx,
+  room: Room,
+  draft: Draft,
+): { readonly json: RawPdu; readonly verdict: Verdict } {
+  const { stateBefore, place } = placeAtTip(rooms, tx, room, draft);
+  const { event_id: _, ...json } = eventTemplate(draft, place);
+  // Only redactions of versions 1 and 2 are judged by their own id, and a template is none.
+  const pdu = pduFromTrusted(json, room.rules, EventId.of('$template'));
+  return { json, verdict: checkEventAuth(pdu, room.rules, stateAt(rooms, tx, stateBefore)) };
+}
+
+function placeAtTip(
+  rooms: Rooms,
+  tx: Tx,
+  room: Room,
+  draft: Draft,
+): { readonly stateBefore: StateRoot; readonly place: Place } {
   const { head, rules } = room;
   const prevEvents = head.extremities.slice(-MAX_PARENTS);
   const stateBefore =
     prevEvents.length === head.extremities.length ? head.state : stateAfterEvents(rooms, tx, room, prevEvents);
   const authEvents = authEventIds(rooms, tx, stateBefore, neededAuthKeys(draft, rules));
-  const pdu = buildLocal(rooms, tx, room, draft, prevEvents, authEvents);
-  const verdict = checkEventAuth(pdu, rules, stateAt(rooms, tx, stateBefore));
-  if (!verdict.allow) throw new MatrixError('M_FORBIDDEN', verdict.reason);
-  return { pdu, stateBefore };
+  return { stateBefore, place: placeOf(rooms, tx, room, draft, prevEvents, authEvents) };
 }
 
 function authEventIds(rooms: Rooms, tx: Tx, root: StateRoot, keys: readonly StateKey[]): EventId[] {
@@ -45,16 +73,16 @@ function authEventIds(rooms: Rooms, tx: Tx, root: StateRoot, keys: readonly Stat
   return ids;
 }
 
-function buildLocal(
+function placeOf(
   rooms: Rooms,
   tx: Tx,
   room: Room,
   draft: Draft,
   prevEvents: readonly EventId[],
   authEvents: readonly EventId[],
-): Pdu {
+): Place {
   const isHashRoot = room.rules.roomIdIsHash && draft.type === 'm.room.create';
-  return buildPdu(draft, {
+  return {
     rules: room.rules,
     roomId: isHashRoot ? undefined : room.head.id,
     prevEvents,
@@ -65,7 +93,7 @@ function buildLocal(
     key: rooms.signingKey,
     opaqueId: room.rules.eventIdFormat === 'server' ? rooms.random.token(18).replaceAll('_', '-') : '',
     prevHashes: (id) => hashOf(rooms, tx, room, id),
-  });
+  };
 }
 
 /** The reference hash that versions 1 and 2 write beside each id in prev_events and auth_events. */
@@ -86,24 +114,34 @@ export interface Judgement {
 /**
  * Judges an event that may attach anywhere in the room's graph (server-server API, Checks performed on receipt of a
  * PDU, 4 to 6): by its auth events and by the state before it, or it is rejected; by the room's current state, or it is
- * soft-failed. Format, signatures and hash were checked before.
+ * soft-failed. Format, signatures and hash were checked before. `stateBefore` is what its prev_events resolve to; it must
+ * be given where they are not all held.
  */
-export function judgeEvent(rooms: Rooms, tx: Tx, room: Room, pdu: Pdu): Judgement {
-  const { rules } = room;
-  const stateBefore = stateAfterEvents(rooms, tx, room, pdu.prev_events);
-  const authEvents = pdu.auth_events.map((id) => rooms.events.byId(tx, id)?.pdu);
-  const rejected = (id: EventId): boolean => rooms.events.byId(tx, id)?.outcome === 'rejected';
+export function judgeEvent(
+  rooms: Rooms,
+  tx: Tx,
+  room: Room,
+  pdu: Pdu,
+  stateBefore: StateRoot = stateAfterEvents(rooms, tx, room, pdu.prev_events),
+): Judgement {
   const verdicts = [
-    () => checkAuthEvents(pdu, authEvents, rejected, rules),
-    () => checkEventAuth(pdu, rules, authState(rooms, tx, pdu, authEvents, room)),
-    () => checkEventAuth(pdu, rules, stateAt(rooms, tx, stateBefore)),
+    () => judgeByAuthEvents(rooms, tx, room, pdu),
+    () => checkEventAuth(pdu, room.rules, stateAt(rooms, tx, stateBefore)),
   ];
   for (const verdict of verdicts) {
     const result = verdict();
     if (!result.allow) return { outcome: 'rejected', stateBefore, reason: result.reason };
   }
-  const now = checkEventAuth(pdu, rules, stateAt(rooms, tx, room.head.state));
+  const now = checkEventAuth(pdu, room.rules, stateAt(rooms, tx, room.head.state));
   return now.allow ? { outcome: 'accepted', stateBefore } : { outcome: 'softFailed', stateBefore, reason: now.reason };
+}
+
+/** What an event's own auth events say of it, and whether they are a proper list of such. */
+export function judgeByAuthEvents(rooms: Rooms, reader: Reader, room: Room, pdu: Pdu): Verdict {
+  const authEvents = pdu.auth_events.map((id) => rooms.events.byId(reader, id)?.pdu);
+  const rejected = (id: EventId): boolean => rooms.events.byId(reader, id)?.outcome === 'rejected';
+  const list = checkAuthEvents(pdu, authEvents, rejected, room.rules);
+  return list.allow ? checkEventAuth(pdu, room.rules, authState(rooms, reader, pdu, authEvents, room)) : list;
 }
 
 /** The state that an event's auth events make; from version 12 on the create event is implied by the room id. */

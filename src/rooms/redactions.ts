@@ -6,7 +6,7 @@ import { redactPdu } from '#core/event/redact.js';
 import { type EventId, UserId } from '#core/ids.js';
 import { roomRules } from '#core/room-versions.js';
 import { forgetRelation } from '#rooms/relations.js';
-import { type Room, type RoomGraph, type Rooms, storedStateAt } from '#rooms/rooms.js';
+import { type Room, type RoomGraph, type Rooms, roomByNum, storedStateAt } from '#rooms/rooms.js';
 import { unindexText } from '#rooms/search-index.js';
 import type { StoredEvent } from '#store/events.js';
 import { awaitedRedactions, redactions } from '#store/schema.js';
@@ -81,6 +81,16 @@ export function markRedacted(tx: Tx, target: StoredEvent, by: EventId): boolean 
   forgetRelation(tx, target);
   unindexText(tx, target);
   return true;
+}
+
+/**
+ * Whether a redaction is kept from clients (rooms/v3, Handling redactions): as long as the event that it redacts is not
+ * here, or where it must not take effect on it.
+ */
+export function isWithheld(rooms: Rooms, reader: Reader, event: StoredEvent): boolean {
+  if (event.pdu.type !== 'm.room.redaction' || event.pdu.state_key !== undefined) return false;
+  const target = event.pdu.redacts === undefined ? undefined : rooms.events.byId(reader, event.pdu.redacts);
+  return target === undefined || !takesEffect(rooms, reader, roomByNum(reader, event.room), event, target);
 }
 
 /** The redaction that took effect on the event `id`, if one did. */

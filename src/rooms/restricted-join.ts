@@ -4,15 +4,40 @@ import { allowedRoomsOf, joinRuleOf } from '#core/event/content.js';
 import { UserId } from '#core/ids.js';
 import { ownObject } from '#core/json-value.js';
 import { findRoom, memberOf, type Room, type Rooms, storedStateAt } from '#rooms/rooms.js';
-import { localMembers } from '#rooms/roster.js';
+import { isHosted, localMembers } from '#rooms/roster.js';
 import type { Member } from '#store/schema.js';
 import type { Reader } from '#store/types.js';
 
 /**
- * For a join that only a restricted room's conditions allow (client-server API, Restricted rooms): a local user who may
- * invite, in whose name this server lets `user` in. Undefined where the join needs none: the room is not restricted, or
- * the user is in it or invited. M_FORBIDDEN where no condition is met or no local user may invite.
+ * How this server stands to a join that only a restricted room's conditions allow (client-server API, Restricted rooms):
+ * `needless` the room is not restricted, or the user is in it or invited · `unmet` the user is in none of the rooms asked
+ * for · `unknown` this server is in none of these rooms and can't tell · `noInviter` none of its users may invite ·
+ * otherwise the local user in whose name it lets the user in.
  */
+export type RestrictedJoin = 'needless' | 'unmet' | 'unknown' | 'noInviter' | { readonly by: UserId };
+
+export function restrictedJoin(
+  rooms: Rooms,
+  reader: Reader,
+  room: Room,
+  user: UserId,
+  membership: Member['membership'] | undefined,
+): RestrictedJoin {
+  if (membership === 'join' || membership === 'invite') return 'needless';
+  const rules = storedStateAt(rooms, reader, room.head.state, 'm.room.join_rules', '')?.pdu;
+  const rule = joinRuleOf(rules);
+  const restricted =
+    (rule === 'restricted' && room.rules.restrictedJoin) || (rule === 'knock_restricted' && room.rules.knockRestricted);
+  if (!restricted) return 'needless';
+  const asked = allowedRoomsOf(rules).flatMap((id) => findRoom(reader, id) ?? []);
+  const known = asked.filter((allowed) => isHosted(reader, allowed));
+  if (known.length === 0) return 'unknown';
+  if (!known.some((allowed) => memberOf(reader, allowed, user)?.membership === 'join')) return 'unmet';
+  const by = localInviter(rooms, reader, room);
+  return by === undefined ? 'noInviter' : { by };
+}
+
+/** As `restrictedJoin`, for a user of this server; undefined where the join needs nobody. M_FORBIDDEN where it can't be. */
 export function authorisingUser(
   rooms: Rooms,
   reader: Reader,
@@ -20,20 +45,13 @@ export function authorisingUser(
   user: UserId,
   membership: Member['membership'] | undefined,
 ): UserId | undefined {
-  if (membership === 'join' || membership === 'invite') return undefined;
-  const rules = storedStateAt(rooms, reader, room.head.state, 'm.room.join_rules', '')?.pdu;
-  const rule = joinRuleOf(rules);
-  const restricted =
-    (rule === 'restricted' && room.rules.restrictedJoin) || (rule === 'knock_restricted' && room.rules.knockRestricted);
-  if (!restricted) return undefined;
-  const met = allowedRoomsOf(rules).some((id) => {
-    const allowed = findRoom(reader, id);
-    return allowed !== undefined && memberOf(reader, allowed, user)?.membership === 'join';
-  });
-  if (!met) throw new MatrixError('M_FORBIDDEN', 'You are in none of the rooms that let one join this room');
-  const found = localInviter(rooms, reader, room);
-  if (found === undefined) throw new MatrixError('M_FORBIDDEN', 'No user of this server may invite to this room');
-  return found;
+  const found = restrictedJoin(rooms, reader, room, user, membership);
+  if (found === 'needless') return undefined;
+  if (found === 'unmet' || found === 'unknown') {
+    throw new MatrixError('M_FORBIDDEN', 'You are in none of the rooms that let one join this room');
+  }
+  if (found === 'noInviter') throw new MatrixError('M_FORBIDDEN', 'No user of this server may invite to this room');
+  return found.by;
 }
 
 /** A local member whose level reaches the invite level, those with a level of their own first. */

@@ -16,6 +16,11 @@ export function* localMembers(reader: Reader, room: RoomNum): Generator<string> 
   }
 }
 
+/** Whether a user of this server is joined to the room: into others nothing is taken. */
+export function isHosted(reader: Reader, room: { readonly num: RoomNum }): boolean {
+  return !localMembers(reader, room.num).next().done;
+}
+
 /** Puts a local user on the roster; a user who is there already stays there once. */
 export function addToRoster(tx: Tx, room: RoomNum, user: string): void {
   let free: { chunk: number; users: readonly string[] } | undefined;

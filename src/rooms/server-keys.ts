@@ -7,11 +7,12 @@ const VALID_FOR_MS = 24 * 60 * 60 * 1000;
 
 /** The keys that this server signs with, signed by themselves (server-server API, Publishing Keys). */
 export function publishedKeys({ serverName, signingKey, clock }: Rooms): JsonObject {
+  // In the order of canonical JSON: some check the signature without sorting the keys first.
   const keys: JsonObject = {
-    server_name: serverName,
-    verify_keys: { [signingKey.id]: { key: signingKey.publicKey } },
     old_verify_keys: {},
+    server_name: serverName,
     valid_until_ts: clock.now() + VALID_FOR_MS,
+    verify_keys: { [signingKey.id]: { key: signingKey.publicKey } },
   };
   return signJson(keys, serverName, signingKey);
 }

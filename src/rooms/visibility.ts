@@ -2,6 +2,7 @@ import { MatrixError } from '#core/errors.js';
 import { historyVisibilityOf, membershipOf } from '#core/event/content.js';
 import type { EventId, RoomId, UserId } from '#core/ids.js';
 import { eventVisibleToUser, type ViewerState, visibleToAll } from '#core/visibility.js';
+import { isWithheld } from '#rooms/redactions.js';
 import { findRoom, notInRoom, type Room, type Rooms, storedStateAt } from '#rooms/rooms.js';
 import type { StoredEvent } from '#store/events.js';
 import { memberships } from '#store/schema.js';
@@ -12,7 +13,7 @@ const MAX_STEPS = 200;
 
 /** What one user may see of one room; see `visibilityFor`. */
 export interface Visibility {
-  /** Whether the user may see `event`. Events that are not accepted are shown to nobody. */
+  /** Whether the user may see `event`. Events that are not accepted, or are withheld, are shown to nobody. */
   sees(event: StoredEvent): boolean;
   /**
    * Order in the timeline at which the user was last joined: infinite while they are, minus infinity where they never
@@ -36,7 +37,7 @@ export function visibilityFor(rooms: Rooms, reader: Reader, room: RoomNum, viewe
   return {
     joinedUntil,
     sees(event) {
-      if (event.outcome !== 'accepted' || event.room !== room) return false;
+      if (event.outcome !== 'accepted' || event.room !== room || isWithheld(rooms, reader, event)) return false;
       const joinedSince = event.order < joinedUntil;
       const before = stateAt(event.stateBefore);
       if (visibleToAll(before.visibility, joinedSince)) return true;
