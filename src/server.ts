@@ -1,20 +1,24 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { App, Discovery } from '#api/app.js';
-import { ENDPOINTS } from '#api/endpoints.js';
+import { ENDPOINTS, FEDERATION_ENDPOINTS } from '#api/endpoints.js';
 import type { Config } from '#config';
 import { MatrixError } from '#core/errors.js';
 import { RoomAlias, type RoomId, type ServerName, UserId } from '#core/ids.js';
+import type { ServerAuthentication } from '#http/auth.js';
 import type { Caller, Endpoint, RequestInfo } from '#http/endpoint.js';
 import { landingEndpoints } from '#http/landing.js';
 import { createLimits } from '#http/limits.js';
 import { createHttpServer, type HttpLog, type HttpServer, type TlsIdentity } from '#http/server.js';
 import { closeMedia, type Media, type MediaOptions, openMedia } from '#media/media.js';
+import { OutboundFederation } from '#outbound/federation.js';
 import { Push } from '#outbound/push.js';
 import { openHttpClient } from '#remote/http.js';
+import { type OpenedRemote, openRemote } from '#remote/open.js';
 import { publicAddresses } from '#remote/public-address.js';
 import { followBans, runBulkRedactions } from '#rooms/bulk-redactions.js';
 import { resolveAlias } from '#rooms/directory.js';
+import { type Federation, openFederation, verifyRequest } from '#rooms/federation.js';
 import { changeMembershipIn } from '#rooms/membership.js';
 import { findRoom, memberOf, openRooms, type RoomHooks, type Rooms } from '#rooms/rooms.js';
 import { openStore } from '#store/db.js';
@@ -126,6 +130,8 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
   const opened = await openLayers(config, surroundings);
   const { layers } = opened;
   const delayed = new DelayedEvents(layers.rooms, layers.users);
+  const remote = config.federation === 'on' ? await remoteOf(config, layers.rooms, log) : undefined;
+  const federation = remote && openFederation({ rooms: layers.rooms, log, ...remote });
   const app: App = {
     serverName: config.serverName,
     discovery: discoveryOf(config),
@@ -135,6 +141,7 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
     media: layers.media,
     sync: layers.sync,
     delayed,
+    ...(federation && { federation }),
   };
   const landing: readonly Endpoint<App>[] = landingEndpoints({
     serverName: config.serverName,
@@ -144,8 +151,9 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
   });
   const http: HttpServer = createHttpServer<App>({
     app,
-    endpoints: [...landing, ...ENDPOINTS],
+    endpoints: [...landing, ...ENDPOINTS, ...(federation ? FEDERATION_ENDPOINTS : [])],
     authenticate: (token, request) => callerOf(layers.users, token, request),
+    ...(federation && { servers: serverAuthentication(federation) }),
     limits: createLimits({ clock, mode: config.rateLimits ? 'on' : 'off' }),
     clock,
     random,
@@ -161,6 +169,7 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
     for (const { host, port } of config.tlsListen ?? []) await http.listen(host, port, tls);
   } catch (error) {
     await http.close();
+    await remote?.close();
     await opened.close();
     throw error;
   }
@@ -168,21 +177,26 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
   delayed.start(tasks);
   const push = new Push({ rooms: layers.rooms, users: layers.users, tasks, log });
   const pushing = push.start().catch((error: unknown) => log.error('Push was not taken up.', { error }));
+  const outbound = federation && new OutboundFederation({ federation, tasks, log });
+  const sending = outbound?.start().catch((error: unknown) => log.error('Federation was not taken up.', { error }));
   runBulkRedactions(layers.rooms, tasks);
   const resumed = resumeTasks(layers.users).catch((error: unknown) => log.error('Tasks were not resumed.', { error }));
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await http.close();
+    outbound?.close();
     await tasks.dispose();
-    await Promise.all([resumed, pushing]);
+    await Promise.all([resumed, pushing, sending]);
     await push.close();
+    await remote?.close();
     await opened.close();
   };
   return {
     layers,
     addresses,
     async settle() {
-      await Promise.all([resumed, pushing]);
+      await Promise.all([resumed, pushing, sending]);
+      await federation?.lanes.settle();
       await Promise.all(layers.users.running.values());
       await tasks.settle();
       await layers.store.settle();
@@ -191,6 +205,27 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
       closing ??= close();
       return closing;
     },
+  };
+}
+
+/** The way out to other servers. */
+async function remoteOf(
+  config: Config,
+  { store, clock, serverName, signingKey }: Rooms,
+  log: Log,
+): Promise<OpenedRemote> {
+  const authorities = config.federationCa === undefined ? undefined : await readFile(config.federationCa, 'utf8');
+  return openRemote({
+    ...{ store, clock, serverName, signingKey, log },
+    allow: config.federationAllow ?? [],
+    ...(authorities !== undefined && { authorities }),
+  });
+}
+
+function serverAuthentication(federation: Federation): ServerAuthentication {
+  return {
+    serverName: federation.rooms.serverName,
+    verify: (header, request) => verifyRequest(federation, header, request),
   };
 }
 
