@@ -12,6 +12,9 @@ if [ ! -e "$data/tls.crt" ]; then
     -extfile "$data/tls.ext" -out "$data/tls.crt" 2>/dev/null
 fi
 export RUNNEL_TLS_LISTEN=0.0.0.0:8448 RUNNEL_TLS_CERTIFICATE="$data/tls.crt" RUNNEL_TLS_KEY="$data/tls.key"
+# The other servers are in networks of Docker, with certificates by Complement's authority.
+export RUNNEL_FEDERATION=on RUNNEL_FEDERATION_CA=/complement/ca/ca.crt
+export RUNNEL_FEDERATION_ALLOW=10.0.0.0/8,172.16.0.0/12,192.168.0.0/16
 # Complement registers users without tokens, and makes administrators by the shared secret "complement".
 export RUNNEL_REGISTRATION=open RUNNEL_REGISTRATION_SHARED_SECRET=complement RUNNEL_GUESTS=on
 # Its tests send faster than people do.

@@ -1,0 +1,21 @@
+// A certificate for localhost that vouches for itself, and its key: for servers that tests start on loopback, and for
+// nothing else. Made once by `openssl req -x509 -newkey ec -nodes` with a lifetime of a hundred years.
+export const PEER_KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgaqJkQfn/qtGxBAxW
+KUwYBW1WgILzs4gqMuWzYCHy+qqhRANCAAQSOQ9YEAIDk6Bir2UhBOpx9HL/7l0Y
+BqSYKRdcZlyt6zFB1AWAFwxx5dugX8YeGJZerKE241pPuhRUoELhkDf9
+-----END PRIVATE KEY-----
+`;
+export const PEER_CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBrTCCAVSgAwIBAgIUFijksZACrEXnogJF0cUzuY8aJtcwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMTA3MjkxNVoYDzIxMjYxMDI4
+MDcyOTE1WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAQSOQ9YEAIDk6Bir2UhBOpx9HL/7l0YBqSYKRdcZlyt6zFB1AWAFwxx
+5dugX8YeGJZerKE241pPuhRUoELhkDf9o4GBMH8wHQYDVR0OBBYEFM/6X1WnqMIv
+F2P44cH1XmyiHTqWMB8GA1UdIwQYMBaAFM/6X1WnqMIvF2P44cH1XmyiHTqWMA8G
+A1UdEwEB/wQFMAMBAf8wLAYDVR0RBCUwI4IJbG9jYWxob3N0hwR/AAABhxAAAAAA
+AAAAAAAAAAAAAAABMAoGCCqGSM49BAMCA0cAMEQCIEZ1MVdbh9DvoX/oFI8YqwcA
+4aVwRE/OoBGphDCDxfSJAiBkBjxqpfdy1tbOk4XUqEsfORtohUkkjRAfoRgsocQw
+tQ==
+-----END CERTIFICATE-----
+`;
