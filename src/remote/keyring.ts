@@ -23,7 +23,7 @@ const MAX_AT_ONCE = 8;
 const ASK_AGAIN_MS = 60_000;
 const MAX_REMEMBERED = 5_000;
 
-const KEY_ID = /^ed25519:[A-Za-z0-9_]{1,64}$/;
+const KEY_ID = /^ed25519:[A-Za-z0-9_]{1,128}$/;
 
 export interface KeyringParts {
   readonly store: Store;
