@@ -95,9 +95,7 @@ export async function acceptJoin(federation: Federation, join: SignedJoin): Prom
   const { rooms } = federation;
   const room = hostedRoom(federation, rooms.store.latest, join.roomId, join.origin);
   const pdu = await checkedJoin(federation, room, join);
-  const { event, stateBefore } = await federation.lanes.run(room.num, () =>
-    rooms.store.commit((tx) => takeIn(federation, tx, join, pdu)),
-  );
+  const { event, stateBefore } = await rooms.store.commit((tx) => takeIn(federation, tx, join, pdu));
   const state = stateEvents(rooms, rooms.store.latest, stateBefore);
   const chain = authChainOf(rooms, rooms.store.latest, [event, ...state]);
   return {

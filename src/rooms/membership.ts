@@ -6,6 +6,7 @@ import { type JsonObject, type JsonValue, own, ownString } from '#core/json-valu
 import { appendDraft, sameJson } from '#rooms/append-local.js';
 import { authorisingUser } from '#rooms/restricted-join.js';
 import { findRoom, memberOf, notInRoom, type Room, type Rooms, storedStateAt } from '#rooms/rooms.js';
+import { isHosted } from '#rooms/roster.js';
 import { setMembership } from '#store/members.js';
 import { type Member, memberships } from '#store/schema.js';
 import type { Reader, Tx } from '#store/types.js';
@@ -88,7 +89,8 @@ export function changeMembershipIn(rooms: Rooms, tx: Tx, request: MembershipRequ
 function roomFor(tx: Tx, request: MembershipRequest): Room {
   const room = findRoom(tx, request.roomId);
   const { action } = request;
-  if (room === undefined || room.head.joined === 0) {
+  // Where nobody of this server is in it, what is held of the room is of the past.
+  if (room === undefined || !isHosted(tx, room)) {
     if (action === 'join' || action === 'knock') {
       throw new MatrixError('M_NOT_FOUND', 'No server that is in this room is known');
     }
