@@ -90,6 +90,30 @@ test('many requests at once ask for the keys once', async (t) => {
   assert.equal(busy.asked.length, 1);
 });
 
+test('a server has to show a certificate for its own name', async (t) => {
+  const [right, wrong] = [await Peer.start(hs, '127.0.0.1'), await Peer.start(hs, '127.0.0.2')];
+  t.after(() => Promise.all([right.stop(), wrong.stop()]));
+  assert.equal((await right.request('GET', PATH)).status, 404);
+  assert.equal((await wrong.request('GET', PATH)).status, 401);
+  assert.equal(wrong.asked.length, 0, 'nothing is asked of who can not show one');
+});
+
+test('a server certified by nobody known is asked nothing', async (t) => {
+  const strict = await startOwnServer({ ...federating(), RUNNEL_FEDERATION_CA: '' });
+  const unknown = await Peer.start(strict);
+  t.after(() => Promise.all([unknown.stop(), strict.stop()]));
+  assert.equal((await unknown.request('GET', PATH)).status, 401);
+  assert.equal(unknown.asked.length, 0);
+});
+
+test('a server in a private network is asked nothing unless that is allowed', async (t) => {
+  const strict = await startOwnServer({ ...federating(), RUNNEL_FEDERATION_ALLOW: '' });
+  const inside = await Peer.start(strict);
+  t.after(() => Promise.all([inside.stop(), strict.stop()]));
+  assert.equal((await inside.request('GET', PATH)).status, 401);
+  assert.equal(inside.asked.length, 0);
+});
+
 test('without the option the endpoints are not there', async (t) => {
   const closed = await startOwnServer();
   t.after(() => closed.stop());

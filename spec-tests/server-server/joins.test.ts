@@ -146,3 +146,11 @@ test('a restricted room lets in whom this server can vouch for, and signs for it
   await alice.setState(roomId, 'm.room.join_rules', '', unknown);
   assert.deepEqual(await refusal('GET', makePath(roomId, stranger)), [400, 'M_UNABLE_TO_AUTHORISE_JOIN']);
 });
+
+test('nobody joins a room again by themselves that only others are left in', async () => {
+  const alice = await hs.user('alice');
+  const roomId = await alice.createRoom({ preset: 'public_chat' });
+  await peer.join(roomId, peer.user('charlie'));
+  await alice.leave(roomId);
+  await alice.fails(404, 'M_NOT_FOUND', 'POST', `/_matrix/client/v3/join/${encodeURIComponent(roomId)}`, {});
+});

@@ -98,15 +98,21 @@ export class Peer {
   #waiting: (() => void)[] = [];
   #txn = 0;
 
-  private constructor(hs: Homeserver, server: Server) {
+  readonly #host: string;
+
+  private constructor(hs: Homeserver, server: Server, host: string) {
     this.hs = hs;
     this.#server = server;
+    this.#host = host;
   }
 
-  /** Starts a peer of `hs` on a free port of loopback. */
-  static async start(hs: Homeserver): Promise<Peer> {
+  /**
+   * Starts a peer of `hs` on a free port of loopback, called by a host name or an address of it; its certificate is for
+   * `localhost` and `127.0.0.1`.
+   */
+  static async start(hs: Homeserver, host = 'localhost'): Promise<Peer> {
     const server = createServer({ key: PEER_KEY, cert: PEER_CERTIFICATE });
-    const peer = new Peer(hs, server);
+    const peer = new Peer(hs, server, host);
     server.on('request', (request, response) => {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -120,12 +126,12 @@ export class Peer {
         response.end(JSON.stringify(answer ?? { errcode: 'M_NOT_FOUND', error: 'no' }));
       });
     });
-    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    await new Promise<void>((listening) => server.listen(0, '0.0.0.0', listening));
     return peer;
   }
 
   get name(): string {
-    return `localhost:${(this.#server.address() as AddressInfo).port}`;
+    return `${this.#host}:${(this.#server.address() as AddressInfo).port}`;
   }
 
   user(localpart: string): string {
