@@ -200,6 +200,11 @@ const MADE_UP: Readonly<Record<string, readonly [key: readonly KeyPart[], value:
   mediaUsage: [['@alice:test'], { bytes: 1, files: 1, pending: [] }],
   firstTokens: [[], { token: 'unknown' }],
   readNoticeHeads: [['@alice:test'], 3],
+  serverKeys: [['no server'], {}],
+  receivedTransactions: [['no server'], []],
+  roomServers: [[1_000_000_000, 'elsewhere.example'], 1],
+  outboundCursor: [['federation'], 1_000_000_000],
+  destinations: [['elsewhere.example'], { after: 1_000_000_000 }],
 };
 
 /** The first row of a keyspace under a key that nothing speaks of. */

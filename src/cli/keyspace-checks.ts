@@ -1,4 +1,6 @@
 import { MEDIA_CHECKS } from '#media/verify.js';
+import { OUTBOUND_CHECKS } from '#outbound/verify.js';
+import { REMOTE_CHECKS } from '#remote/verify.js';
 import { ROOM_CHECKS } from '#rooms/verify.js';
 import type { Check } from '#store/checks.js';
 import { STORE_CHECKS } from '#store/verify-rows.js';
@@ -11,8 +13,10 @@ import { USER_CHECKS } from '#users/verify.js';
  */
 export const CHECKS: readonly Check[] = [
   ...STORE_CHECKS,
+  ...REMOTE_CHECKS,
   ...ROOM_CHECKS,
   ...USER_CHECKS,
   ...MEDIA_CHECKS,
   ...SYNC_CHECKS,
+  ...OUTBOUND_CHECKS,
 ];

@@ -1,4 +1,4 @@
-import { UserId } from '#core/ids.js';
+import { ServerName, UserId } from '#core/ids.js';
 import { own, ownString } from '#core/json-value.js';
 import { takesEffect } from '#rooms/redactions.js';
 import { annotationKey, relatesTo } from '#rooms/relations.js';
@@ -32,6 +32,7 @@ import {
   published,
   type RoomHead,
   receipts,
+  receivedTransactions,
   redactions,
   relatedRedactions,
   relations,
@@ -335,4 +336,8 @@ export const ROOM_CHECKS: readonly Check[] = [
   ...ROOM_INDEXES,
   ...SENDING_CHECKS,
   ...AUTH_CHECKS,
+  rowCheck(receivedTransactions, function* (_ground, [server], kept) {
+    if (!ServerName.is(server)) yield 'is of no server';
+    if (new Set(kept.map(({ txnId }) => txnId)).size < kept.length) yield 'holds a transaction twice';
+  }),
 ];

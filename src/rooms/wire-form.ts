@@ -1,19 +1,20 @@
 import type { EventId } from '#core/ids.js';
 import { RoomId } from '#core/ids.js';
 import type { JsonObject } from '#core/json-value.js';
+import { isErased } from '#rooms/erasure.js';
 import { redacted, shown } from '#rooms/redactions.js';
 import { type Rooms, roomByNum } from '#rooms/rooms.js';
 import type { StoredEvent } from '#store/events.js';
-import { users } from '#store/schema.js';
 import type { Reader, StateRoot } from '#store/types.js';
 
-/** An event as other servers are given it: redacted where it was redacted, or its sender had themselves erased. */
+/**
+ * An event as other servers are given it: redacted where it was redacted. Words of a user who had themselves erased are
+ * left out, state that the room rests on is not.
+ */
 export function wireForm(reader: Reader, stored: StoredEvent): JsonObject {
-  return isErased(reader, stored) ? redacted(stored).json : shown(reader, stored).json;
-}
-
-function isErased(reader: Reader, { pdu }: StoredEvent): boolean {
-  return pdu.state_key === undefined && reader.get(users, [pdu.sender])?.erased === true;
+  const { pdu } = stored;
+  const isWithoutWords = pdu.state_key === undefined && isErased(reader, pdu.sender);
+  return isWithoutWords ? redacted(stored).json : shown(reader, stored).json;
 }
 
 /** The events of a snapshot. */

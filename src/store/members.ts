@@ -120,34 +120,6 @@ export async function rebuildMembers(store: Store, trees: StateTrees): Promise<n
   return mended;
 }
 
-/** Counts the joined users of other servers anew from the members. Returns how many counts were wrong. */
-export async function rebuildRoomServers(store: Store): Promise<number> {
-  const serverName = store.get(meta, ['server_name']);
-  let mended = 0;
-  for await (const [[room]] of store.range(rooms)) {
-    const right = new Map<string, number>();
-    for await (const [user, { membership }] of membersOf(store, room)) {
-      if (membership !== 'join' || !UserId.is(user) || UserId.serverName(user) === serverName) continue;
-      right.set(UserId.serverName(user), (right.get(UserId.serverName(user)) ?? 0) + 1);
-    }
-    const wrong: [server: string, count: number | undefined][] = [];
-    for await (const [[, server], count] of store.range(roomServers, { prefix: [room] })) {
-      if (!right.has(server)) wrong.push([server, undefined]);
-      else if (right.get(server) === count) right.delete(server);
-    }
-    wrong.push(...right);
-    if (wrong.length === 0) continue;
-    mended += wrong.length;
-    await store.commit((tx) => {
-      for (const [server, count] of wrong) {
-        if (count === undefined) tx.delete(roomServers, [room, server]);
-        else tx.put(roomServers, [room, server], count);
-      }
-    });
-  }
-  return mended;
-}
-
 const MEMBERSHIPS: readonly string[] = ['join', 'invite', 'knock', 'leave', 'ban'] satisfies Member['membership'][];
 
 /** The member row that an event makes; a redacted event shows no profile. */

@@ -1,9 +1,17 @@
 import { UserId } from '#core/ids.js';
 import { roomRules } from '#core/room-versions.js';
-import { type Check, type CheckGround, rowCheck } from '#store/checks.js';
+import {
+  type Check,
+  type CheckGround,
+  type DerivedRow,
+  derivedRow,
+  derivedWhole,
+  rowCheck,
+  strayCheck,
+} from '#store/checks.js';
 import { rebuildEventRows } from '#store/events.js';
 import { untyped } from '#store/kv.js';
-import { rebuildMembers } from '#store/members.js';
+import { membersOf, rebuildMembers } from '#store/members.js';
 import {
   accountData,
   deviceLists,
@@ -18,6 +26,7 @@ import {
   type RoomHead,
   receipts,
   roomNums,
+  roomServers,
   rooms,
   signedUsers,
   stateKeyNums,
@@ -146,7 +155,32 @@ export const STORE_CHECKS: readonly Check[] = [
       yield `event ${num} belongs elsewhere or is not held`;
     }
   }),
+
+  strayCheck(roomServers, 'any member', async (ground, [room, server]) =>
+    (await serversByMembers(ground, room)).has(server),
+  ),
+  derivedWhole([untyped(roomServers)], async function* (ground): AsyncGenerator<DerivedRow> {
+    for await (const [[room]] of ground.store.range(rooms)) {
+      for (const [server, count] of await serversByMembers(ground, room)) {
+        yield derivedRow(roomServers, [room, server], count);
+      }
+    }
+  }),
 ];
+
+/** How many users of each other server are joined to a room. */
+async function serversByMembers(
+  { store, serverName }: CheckGround,
+  room: RoomNum,
+): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>();
+  for await (const [user, { membership }] of membersOf(store, room)) {
+    if (membership !== 'join' || !UserId.is(user)) continue;
+    const server = UserId.serverName(user);
+    if (server !== serverName) counts.set(server, (counts.get(server) ?? 0) + 1);
+  }
+  return counts;
+}
 
 /**
  * A fact stands where the row that it tells of says it does: rows whose fact a newer one replaced have moved on with it.
