@@ -114,6 +114,7 @@ The image sets ordinary options of the product, in \`spec-tests/complement/start
 | \`rate_limits = off\` | tests send faster than people do |
 | \`legacy_media = on\` | its media tests read the legacy, unauthenticated paths |
 | \`default_room_version = 11\` | six groups name the creator in \`users\` of the power levels, which version 12 forbids |
+| \`federation = on\`, \`federation_ca\`, \`federation_allow\` | the servers that Complement plays are in Docker's networks, certified by its own authority |
 | \`tls_listen\` with a certificate by Complement's authority | port 8448, for federation |
 `;
 }
