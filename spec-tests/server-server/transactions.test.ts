@@ -206,6 +206,37 @@ test('an event behind a gap that nobody closes is refused, and taken when it com
   assert.deepEqual(await bodies(alice, room), ['last', 'lost']);
 });
 
+test('an event that a rejected one authorises is rejected, and what builds on it is not', async () => {
+  const { alice, charlie, room } = await scene();
+  const rejected = peer.event(room, { type: 'm.room.power_levels', sender: charlie, stateKey: '', content: {} });
+  const refused = await peer.send([rejected]);
+  assert.equal(typeof refused[eventId(rejected)].error, 'string');
+  const authority = ['m.room.create', 'm.room.join_rules'].map((type) => room.idOf(type)!);
+  const auth = [...authority, eventId(rejected), room.idOf('m.room.member', charlie)!];
+  const content = { membership: 'join', displayname: 'C' };
+  const outlier = peer.event(room, { type: 'm.room.member', sender: charlie, stateKey: charlie, content, auth });
+  peer.answers.set('/_matrix/federation/v1/event_auth', () => {
+    return { auth_chain: [...auth.flatMap((id) => room.events.get(id) ?? []), rejected, outlier] };
+  });
+  const base = [room.idOf('m.room.create')!, room.idOf('m.room.power_levels')!];
+  const tainted = peer.event(room, {
+    type: 'm.room.message',
+    sender: charlie,
+    content: { body: 'tainted' },
+    auth: [...base, eventId(outlier)],
+  });
+  assert.equal(typeof (await peer.send([tainted]))[eventId(tainted)].error, 'string');
+  peer.answers.clear();
+  const clean = { type: 'm.room.message', sender: charlie, content: { body: 'clean' }, prev: [eventId(tainted)] };
+  const after = peer.event(room, clean);
+  assert.deepEqual(await peer.send([after]), { [eventId(after)]: {} });
+  await seenBy(alice, room, eventId(after));
+  assert.deepEqual(await bodies(alice, room), ['clean']);
+  for (const one of [rejected, outlier, tainted]) {
+    await alice.fails(404, 'M_NOT_FOUND', 'GET', inRoom(room.id, 'event', eventId(one)));
+  }
+});
+
 test('a room that nobody here is in is left alone', async () => {
   const { alice, charlie, room } = await scene();
   await alice.leave(room.id);

@@ -141,15 +141,24 @@ export function noteDelayId(tx: Tx, event: EventId, delayId: string): void {
   if (num !== undefined) tx.put(echoes, [num], { ...tx.get(echoes, [num]), delayId });
 }
 
-/** Keeps an event that is not in the room's graph here: an auth event, or an invite to a room that is not held. */
-export function appendOutlier(rooms: Rooms, tx: Tx, room: Room, pdu: Pdu): StoredEvent {
+/**
+ * Keeps an event that is not in the room's graph here: an auth event, or an invite to a room that is not held. `rejected`
+ * where its own auth events refuse it, so that those that cite it are refused too. Either way it has no state.
+ */
+export function appendOutlier(
+  rooms: Rooms,
+  tx: Tx,
+  room: Room,
+  pdu: Pdu,
+  outcome: 'outlier' | 'rejected' = 'outlier',
+): StoredEvent {
   const num = tx.position();
   indexAuth(tx, pdu);
   return rooms.events.put(tx, {
     num,
     room: room.num,
     order: num,
-    outcome: 'outlier',
+    outcome,
     stateBefore: 0,
     stateAfter: 0,
     pdu,

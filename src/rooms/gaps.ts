@@ -129,8 +129,8 @@ async function singleEvents(source: GapSource, ids: readonly EventId[]): Promise
 }
 
 /**
- * Keeps events that are not in the room's graph here: those that are `wanted`, of this room, rightly signed, and allowed
- * by their own auth events, which are held or among them. Others are left out: who cites them is refused for that.
+ * Keeps events that are not in the room's graph here: those that are `wanted`, of this room and rightly signed, as
+ * rejected where their own auth events refuse them. One whose auth events are not held can't be judged and is left out.
  */
 async function keepOutliers(source: GapSource, raws: readonly RawPdu[], wanted?: ReadonlySet<EventId>): Promise<void> {
   const { federation, room } = source;
@@ -140,8 +140,10 @@ async function keepOutliers(source: GapSource, raws: readonly RawPdu[], wanted?:
     for (const pdu of inAuthOrder(checked)) {
       if (rooms.events.numOf(tx, pdu.event_id) !== undefined) continue;
       // A create event has no auth events to vouch for it: only the one that the room was made with is one.
-      if (pdu.type === 'm.room.create' || !judgeByAuthEvents(rooms, tx, room, pdu).allow) continue;
-      appendOutlier(rooms, tx, room, pdu);
+      if (pdu.type === 'm.room.create') continue;
+      if (pdu.auth_events.some((id) => rooms.events.numOf(tx, id) === undefined)) continue;
+      const { allow } = judgeByAuthEvents(rooms, tx, room, pdu);
+      appendOutlier(rooms, tx, room, pdu, allow ? 'outlier' : 'rejected');
     }
   });
 }

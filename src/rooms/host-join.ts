@@ -12,6 +12,7 @@ import { checkPdus } from '#rooms/check-pdus.js';
 import { type Federation, hostedRoom } from '#rooms/federation.js';
 import { restrictedJoin } from '#rooms/restricted-join.js';
 import { memberOf, type Room, type Rooms } from '#rooms/rooms.js';
+import { hasState } from '#rooms/state-at.js';
 import { authChainOf, stateEvents, wireForm } from '#rooms/wire-form.js';
 import type { Reader, StateRoot, Tx } from '#store/types.js';
 
@@ -115,10 +116,11 @@ function takeIn(federation: Federation, tx: Tx, join: SignedJoin, pdu: Pdu) {
     if (known.outcome === 'accepted') return { event: known, stateBefore: known.stateBefore };
     throw new MatrixError('M_FORBIDDEN', 'The join was refused before');
   }
-  const held = [...pdu.prev_events, ...pdu.auth_events].every((id) => {
+  const isHeld = (id: EventId, asParent: boolean): boolean => {
     const stored = rooms.events.byId(tx, id);
-    return stored !== undefined && stored.room === room.num && stored.outcome !== 'outlier';
-  });
+    return stored !== undefined && stored.room === room.num && (!asParent || hasState(stored));
+  };
+  const held = pdu.prev_events.every((id) => isHeld(id, true)) && pdu.auth_events.every((id) => isHeld(id, false));
   if (!held || pdu.prev_events.length === 0 || known !== undefined) {
     throw new MatrixError('M_INVALID_PARAM', 'The event refers to events that are not known here');
   }

@@ -6,7 +6,7 @@ import type { CheckedPdu } from '#rooms/check-pdus.js';
 import { fetchAuthChain, GapError, type GapSource, missingEvents, stateAfterMissing } from '#rooms/gaps.js';
 import { roomByNum } from '#rooms/rooms.js';
 import { isHosted } from '#rooms/roster.js';
-import { resolveRoots } from '#rooms/state-at.js';
+import { hasState, resolveRoots } from '#rooms/state-at.js';
 import type { Reader, StateRoot, Tx } from '#store/types.js';
 
 /** Missing parents of one event whose states are asked for. */
@@ -32,12 +32,12 @@ export async function receiveEvent(source: GapSource, checked: CheckedPdu): Prom
   }
 }
 
-/** Parents of an event that are not in the room's graph here. An outlier has no state: it is no parent to build on. */
+/** Parents of an event that are not in the room's graph here. What has no state is no parent to build on. */
 function missingParents({ federation, room }: GapSource, reader: Reader, pdu: Pdu): readonly EventId[] {
   const { events } = federation.rooms;
   return pdu.prev_events.filter((id) => {
     const prev = events.byId(reader, id);
-    return prev === undefined || prev.outcome === 'outlier' || prev.room !== room.num;
+    return prev === undefined || !hasState(prev) || prev.room !== room.num;
   });
 }
 
@@ -70,7 +70,7 @@ async function attach(source: GapSource, pdu: Pdu, rejected: string | undefined)
     const now = roomByNum(tx, room.num);
     if (!isHosted(tx, now)) return 'no user of this server is in the room';
     if (pdu.auth_events.some((id) => rooms.events.numOf(tx, id) === undefined)) {
-      return 'an event by which it is authorised is not known, or not allowed';
+      return 'an event by which it is authorised is not known';
     }
     const roots = [...states.map((state) => rootOf(source, tx, state)), ...parentRoots(source, tx, pdu, missing)];
     const stateBefore = resolveRoots(rooms, tx, now, [...new Set(roots)]);

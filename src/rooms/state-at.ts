@@ -16,10 +16,18 @@ export function stateAfterEvents(rooms: Rooms, tx: Tx, room: Room, events: reado
   for (const id of events) {
     const stored = rooms.events.byId(tx, id);
     assert(stored !== undefined && stored.room === room.num, `${id} is not held in its room`);
-    assert(stored.outcome !== 'outlier', `${id} has no state`);
+    assert(hasState(stored), `${id} has no state`);
     roots.add(stored.stateAfter);
   }
   return resolveRoots(rooms, tx, room, [...roots]);
+}
+
+/**
+ * Whether the state after an event is known, so that others may build on it: not where it was only fetched for a state or
+ * an auth chain. Of those that entered the graph only the create event has nothing before it, and that one is accepted.
+ */
+export function hasState({ outcome, stateBefore }: StoredEvent): boolean {
+  return outcome !== 'outlier' && !(outcome === 'rejected' && stateBefore === 0);
 }
 
 /** The snapshot that `roots`, all of one room, resolve to. */
