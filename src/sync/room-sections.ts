@@ -16,6 +16,9 @@ import { atOnce } from '#util/at-once.js';
 /** Rooms of one answer read side by side: what is not in memory waits for the thread pool three or four times a room. */
 const ROOMS_AT_ONCE = 4;
 
+/** Rooms between two turns of the event loop: what is in memory needs no other wait. */
+const ROOM_SLICE = 50;
+
 type Section = JsonObject | JsonText;
 
 /** The room sections of one answer. */
@@ -43,7 +46,11 @@ export async function roomSections(
   const written = (section: JsonObject): Section => (span.asText ? new JsonText(stringifyJson(section)) : section);
   const entered = new Set<RoomNum>();
   const departed = new Set<RoomNum>();
+  let done = 0;
+  let pause: Promise<void> | undefined;
   await atOnce(candidateRooms(layer, view, span, changes), ROOMS_AT_ONCE, async (room) => {
+    if (++done % ROOM_SLICE === 0) pause = new Promise((next) => setImmediate(next));
+    await pause;
     const membership = view.rooms.get(room);
     const head = headOf(layer.rooms, room);
     if (membership === undefined || head === undefined) return;

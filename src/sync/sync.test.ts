@@ -103,6 +103,27 @@ test('an initial sync holds the room whole, and the next one is empty', async ()
   assert.equal(second.rooms, undefined);
 });
 
+test('an initial sync of many rooms lets others in between', async (context) => {
+  await using w = await world();
+  for (let i = 0; i < 160; i++) await publicRoom(w);
+  const poller = new Poller(w.layer, alice);
+  await poller.sync();
+  let turns = 0;
+  let isOver = false;
+  const count = (): void => {
+    turns++;
+    if (!isOver) setImmediate(count);
+  };
+  context.after(() => {
+    isOver = true;
+  });
+  setImmediate(count);
+  poller.since = undefined;
+  const answer = await poller.sync();
+  assert.equal(Object.keys(answer.rooms.join).length, 160);
+  assert.ok(turns >= 3, `${turns} turns`);
+});
+
 test('a gap is limited, and its state is told', async () => {
   await using w = await world();
   const roomId = await publicRoom(w);
