@@ -15,6 +15,18 @@ class CountingDb extends FaultyDb {
   }
 }
 
+/** An empty store over a `CountingDb`; closed and removed at the end of the scope. */
+async function openCounted() {
+  let db!: CountingDb;
+  const opened = await openTestStore({
+    dbIn: (directory) => {
+      db = new CountingDb(directory);
+      return db;
+    },
+  });
+  return { ...opened, db, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() };
+}
+
 /** Repeatable choice: a linear congruential generator. */
 function chooser(seed: number): (below: number) => number {
   let state = seed;
@@ -26,14 +38,8 @@ function chooser(seed: number): (below: number) => number {
 
 test('ranges from memory give what the disk would', async () => {
   for (let seed = 1; seed <= 20; seed++) {
-    let db!: CountingDb;
-    await using opened = await openTestStore({
-      dbIn: (directory) => {
-        db = new CountingDb(directory);
-        return db;
-      },
-    });
-    const { store } = opened;
+    await using opened = await openCounted();
+    const { store, db } = opened;
     const choose = chooser(seed);
     const orders = 4 * timeline.held!.rows;
     const user = (n: number): string => `@${'u'.repeat(n % 3)}${n}:test`;
@@ -84,14 +90,8 @@ test('ranges from memory give what the disk would', async () => {
 });
 
 test('the newest rows of a prefix cost no iterator the second time', async () => {
-  let db!: CountingDb;
-  await using opened = await openTestStore({
-    dbIn: (directory) => {
-      db = new CountingDb(directory);
-      return db;
-    },
-  });
-  const { store } = opened;
+  await using opened = await openCounted();
+  const { store, db } = opened;
   const many = 3 * timeline.held!.rows;
   await store.commit((tx) => {
     for (let order = 1; order <= many; order++) tx.put(timeline, [1, order], order);
@@ -107,14 +107,8 @@ test('the newest rows of a prefix cost no iterator the second time', async () =>
 });
 
 test('rows that the disk refused are not given', async () => {
-  let db!: FaultyDb;
-  await using opened = await openTestStore({
-    dbIn: (directory) => {
-      db = new FaultyDb(directory);
-      return db;
-    },
-  });
-  const { store } = opened;
+  await using opened = await openCounted();
+  const { store, db } = opened;
   await store.commit((tx) => tx.put(timeline, [1, 1], 1));
   await store.list(timeline, { prefix: [1], reverse: true, limit: 5 });
   db.fault = new Error('full');
