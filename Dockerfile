@@ -7,8 +7,9 @@ COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.base.json ./
 COPY src src
+COPY scripts/bundle.mjs scripts/
 RUN npx tsc -b tsconfig.json \
- && find dist \( -name '*.test.*' -o -name '*testing.*' -o -name '*.map' -o -name '*.d.ts' -o -name '.tsbuildinfo' \) -delete \
+ && node scripts/bundle.mjs \
  && npm prune --omit=dev --no-audit --no-fund
 
 FROM ${BASE}
@@ -21,7 +22,8 @@ ENV NODE_ENV=production \
 WORKDIR /app
 COPY LICENSE package.json ./
 COPY --from=build /src/node_modules node_modules
-COPY --from=build /src/dist dist
+COPY --from=build /src/dist/main.js dist/
+COPY --from=build /src/dist/bundle dist/bundle
 # Numeric, so that a supervisor can see that it is not root. /data is the only place that is written.
 RUN mkdir -m 0700 /data && chown 10001:10001 /data \
  && chmod 0755 dist/main.js && ln -s /app/dist/main.js /usr/local/bin/runnel

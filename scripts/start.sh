@@ -5,11 +5,12 @@ cd "$(dirname "$0")/.."
 . scripts/install.sh
 
 # dist/.built is younger than everything that the build reads, unless something changed.
-if [ ! -e dist/.built ] || [ -n "$(find src package.json tsconfig.json tsconfig.base.json -newer dist/.built -print | head -n 1)" ]; then
+if [ ! -e dist/.built ] || [ -n "$(find src package.json scripts/bundle.mjs tsconfig.json tsconfig.base.json -newer dist/.built -print | head -n 1)" ]; then
   echo 'Building …'
   mkdir -p dist
   touch dist/.building
   node_modules/.bin/tsc -b tsconfig.json
+  node scripts/bundle.mjs
   mv dist/.building dist/.built
 fi
 

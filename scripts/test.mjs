@@ -139,7 +139,8 @@ async function blackBoxWithCoverage() {
 }
 
 const groups = {
-  types: () => run(bin('tsc'), ['-b', '.', 'spec-tests', 'scripts']),
+  types: async () =>
+    (await run(bin('tsc'), ['-b', '.', 'spec-tests', 'scripts'])) && run(process.execPath, ['scripts/bundle.mjs']),
   lint: () =>
     run(bin('biome'), ['ci', '--diagnostic-level=error', `--colors=${process.stdout.isTTY ? 'force' : 'off'}`]),
   tidy: () => run(process.execPath, ['build/scripts/tidy.js']),

@@ -6,4 +6,5 @@ import { setFlagsFromString } from 'node:v8';
 // can go. Set before anything else loads.
 setFlagsFromString('--semi-space-growth-factor=1');
 setFlagsFromString('--heap-growing-percent=50');
+// By package.json this is the bundle (docs/decisions/0010-bundle.md).
 await import('#cli/program.js');
