@@ -27,13 +27,16 @@ export class JsonFloat {
 }
 
 /**
- * A value that is written already: `stringifyJson` takes its text as it is. No `JsonValue`: it stands only in answers, whose
- * many large parts are better held as text than as objects until the last of them is made.
+ * A value that is written already, as text or as UTF-8: `stringifyJson` and `jsonParts` take it as it is. No `JsonValue`: it
+ * stands only in answers, whose many large parts are better held written than as objects until the last of them is made.
  */
 export class JsonText {
-  readonly text: string;
-  constructor(text: string) {
-    this.text = text;
+  readonly written: string | Buffer;
+  constructor(written: string | Buffer) {
+    this.written = written;
+  }
+  get text(): string {
+    return this.written.toString();
   }
   toJSON(): unknown {
     return JSON.parse(this.text);

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { MatrixError } from '#core/errors.js';
-import { stringifyJson } from '#core/json.js';
+import { jsonParts, stringifyJson } from '#core/json.js';
 import type { JsonObject } from '#core/json-value.js';
 import { announcesBody } from '#http/body.js';
 import type { Reply } from '#http/endpoint.js';
@@ -44,10 +44,10 @@ export function sendJson(
   value: object,
   more: readonly string[] = [],
 ): void {
-  const text = stringifyJson(value as JsonObject);
-  const length = String(Buffer.byteLength(text));
+  const parts = jsonParts(value as JsonObject);
+  const length = String(parts.reduce((sum, part) => sum + Buffer.byteLength(part), 0));
   const headers = ['Content-Type', 'application/json', 'Content-Length', length, ...DEFAULTS, ...more];
-  finish(request, response, clock, status, headers, text);
+  finish(request, response, clock, status, headers, parts);
 }
 
 /** Sends an error in the standard form, with `Retry-After` where `retry_after_ms` is given. */
@@ -89,7 +89,7 @@ export async function sendReply(
     if (!given.has('content-type')) headers.push('Content-Type', defaultType(body));
     if (!given.has('content-length')) headers.push('Content-Length', String(Buffer.byteLength(bytes)));
   }
-  finish(request, response, clock, reply.status, headers, bodiless ? '' : bytes);
+  finish(request, response, clock, reply.status, headers, [bodiless ? '' : bytes]);
 }
 
 function defaultType(body: object | string): string {
@@ -103,17 +103,22 @@ function finish(
   clock: Clock,
   status: number,
   headers: string[],
-  body: string | Buffer,
+  body: readonly (string | Buffer)[],
 ): void {
+  const last = body.at(-1) ?? '';
   if (request.complete || !announcesBody(request)) {
     response.writeHead(status, headers);
-    response.end(body);
+    if (body.length > 1) {
+      response.cork();
+      for (let at = 0; at < body.length - 1; at++) response.write(body[at]);
+    }
+    response.end(last);
     return;
   }
   // The answer comes before the end of the request. Closing at once would reset the connection, and the client might
   // never read why; so the rest is swallowed within bounds first.
   response.writeHead(status, [...headers, 'Connection', 'close']);
-  response.write(body);
+  for (const part of body) response.write(part);
   let swallowed = 0;
   const done = (): void => {
     timer.cancel();

@@ -1,6 +1,6 @@
 import { allowsRoom } from '#core/filter.js';
 import type { RoomId } from '#core/ids.js';
-import { stringifyJson } from '#core/json.js';
+import { JsonSlabs, stringifyJson } from '#core/json.js';
 import { type JsonObject, JsonText } from '#core/json-value.js';
 import { type Membership, type RoomHead, roomNums, unread } from '#store/schema.js';
 import type { RoomNum } from '#store/types.js';
@@ -43,7 +43,12 @@ export async function roomSections(
   const invite: Record<string, Section> = {};
   const knock: Record<string, Section> = {};
   const leave: Record<string, Section> = {};
-  const written = (section: JsonObject): Section => (span.asText ? new JsonText(stringifyJson(section)) : section);
+  // All rooms at once can be many; news are few.
+  const slabs = span.since === undefined || span.fullState ? new JsonSlabs() : undefined;
+  const written = (section: JsonObject): Section => {
+    if (!span.asText) return section;
+    return slabs === undefined ? new JsonText(stringifyJson(section)) : slabs.write(section);
+  };
   const entered = new Set<RoomNum>();
   const departed = new Set<RoomNum>();
   let done = 0;
