@@ -16,6 +16,10 @@ FROM ${BASE}
 LABEL org.opencontainers.image.title="Runnel" \
       org.opencontainers.image.description="A Matrix homeserver" \
       org.opencontainers.image.licenses="Apache-2.0"
+# As scripts/start.sh has them.
+ENV MALLOC_ARENA_MAX=2 \
+    MALLOC_MMAP_THRESHOLD_=131072 \
+    MALLOC_TRIM_THRESHOLD_=131072
 ENV NODE_ENV=production \
     RUNNEL_DATA=/data \
     RUNNEL_LISTEN=0.0.0.0:8008

@@ -14,4 +14,9 @@ if [ ! -e dist/.built ] || [ -n "$(find src package.json scripts/bundle.mjs tsco
   mv dist/.building dist/.built
 fi
 
+# glibc would come to keep tens of megabytes that were freed, in an arena for each thread: docs/benchmarks/server.md.
+export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-2}"
+export MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-131072}"
+export MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-131072}"
+
 exec node dist/main.js serve "$@"

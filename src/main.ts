@@ -5,6 +5,6 @@ import { setFlagsFromString } from 'node:v8';
 // let its nursery of young objects grow to 16 MB while modules load, and let the heap quadruple before it looks for what
 // can go. Set before anything else loads.
 setFlagsFromString('--semi-space-growth-factor=1');
-setFlagsFromString('--heap-growing-percent=50');
+setFlagsFromString('--heap-growing-percent=30');
 // By package.json this is the bundle (docs/decisions/0010-bundle.md).
 await import('#cli/program.js');

@@ -24,6 +24,10 @@ export function runnel(directory: string, port: number, sharedSecret: string, fl
     command: process.execPath,
     args: [...flags, main, 'serve'],
     env: {
+      // As scripts/start.sh and the image have them.
+      MALLOC_ARENA_MAX: '2',
+      MALLOC_MMAP_THRESHOLD_: '131072',
+      MALLOC_TRIM_THRESHOLD_: '131072',
       RUNNEL_LISTEN: `127.0.0.1:${port}`,
       RUNNEL_DATA: directory,
       RUNNEL_REGISTRATION: 'open',

@@ -14,9 +14,9 @@ import type { Clock } from '#util/clock.js';
 import { type Log, silentLog } from '#util/log.js';
 
 /** LevelDB's cache of uncompressed blocks, in bytes. */
-const BLOCK_CACHE_BYTES = 8 << 20;
+const BLOCK_CACHE_BYTES = 4 << 20;
 /** LevelDB's table in memory, in bytes; two of them at most, and as much log on disk. */
-const WRITE_BUFFER_BYTES = 4 << 20;
+const WRITE_BUFFER_BYTES = 2 << 20;
 
 export interface StoreOptions {
   /** The data directory: the database lies in its folder `db`, the sentinel `db.json` beside it. */

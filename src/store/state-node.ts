@@ -75,18 +75,19 @@ export function decodeNode(num: number, bytes: Buffer): StateNode {
   const ways = reader.unsigned();
   const size = reader.unsigned();
   if (ways === 0) {
-    const keys: number[] = [];
-    const events: number[] = [];
+    // Of the right size from the start: an array that grows leaves itself room for more.
+    const keys = new Array<number>(size);
+    const events = new Array<number>(size);
     let previous = 0;
     for (let i = 0; i < size; i++) {
       previous += reader.unsigned();
-      keys.push(previous);
-      events.push(num - reader.signed());
+      keys[i] = previous;
+      events[i] = num - reader.signed();
     }
     return { keys, events };
   }
-  const children: number[] = [];
-  for (let way = 0; way < FAN_OUT; way++) children.push(ways & (1 << way) ? num - reader.unsigned() : 0);
+  const children = new Array<number>(FAN_OUT);
+  for (let way = 0; way < FAN_OUT; way++) children[way] = ways & (1 << way) ? num - reader.unsigned() : 0;
   return { size, children };
 }
 

@@ -18,7 +18,7 @@ import { StoreError } from '#store/store-error.js';
 import type { EventNum, Reader, StateRoot, Store, Tx } from '#store/types.js';
 import { Lru } from '#util/lru.js';
 
-const DEFAULT_CACHE_BYTES = 8 << 20;
+const DEFAULT_CACHE_BYTES = 4 << 20;
 const EMPTY: Leaf = { keys: [], events: [] };
 
 /** One piece of state that differs between two snapshots; undefined where a snapshot has none. */
