@@ -1,6 +1,7 @@
 import { mergeStored, toContent } from '#core/push-rules/stored.js';
 import { Typing } from '#rooms/ephemeral.js';
 import type { Rooms } from '#rooms/rooms.js';
+import { HeldAnswers } from '#sync/held-answers.js';
 import { LazyMembers } from '#sync/lazy-members.js';
 import { Connections } from '#sync/sliding/connection.js';
 import type { Sync, SyncSources } from '#sync/sync.js';
@@ -25,6 +26,7 @@ export function openSync(rooms: Rooms, users: Users): OpenedSync {
   const unread = new Unread(rooms, (user, pusher) => {
     for (const listener of users.onPushQueued) listener(user, pusher);
   });
+  const held = new HeldAnswers(clock);
   const connections = new Connections(store, clock, rooms.random);
   users.onDeviceDeleted.push((tx, user, device) => connections.forget(tx, user, device));
   return {
@@ -35,9 +37,11 @@ export function openSync(rooms: Rooms, users: Users): OpenedSync {
     unread,
     connections,
     lazy: new LazyMembers(),
+    held,
     sources: sourcesOf(users),
     close() {
       views.close();
+      held.close();
       unread.close();
       typing.close();
     },

@@ -7,6 +7,7 @@ import type { Position, RoomNum } from '#store/types.js';
 import { AccountData, ignoredUsers } from '#sync/account-data.js';
 import { changesBetween } from '#sync/changes.js';
 import { type DeviceLists, deviceListChanges } from '#sync/device-lists.js';
+import type { HeldAnswers } from '#sync/held-answers.js';
 import type { LazyMembers } from '#sync/lazy-members.js';
 import { presenceSection } from '#sync/presence.js';
 import { roomSections } from '#sync/room-sections.js';
@@ -45,6 +46,7 @@ export interface Sync {
   readonly typing: Typing;
   readonly views: Views;
   readonly lazy: LazyMembers;
+  readonly held: HeldAnswers;
   readonly clock: Clock;
   readonly sources: SyncSources;
 }
@@ -57,6 +59,8 @@ export interface SyncRequest {
   readonly useStateAfter: StateAfter;
   /** Sections of rooms stand in the answer as `JsonText`: an initial sync of many rooms would be too much as objects. */
   readonly asText?: boolean;
+  /** Names the request among the user's: an initial sync that is asked for again in the same words is given again. */
+  readonly repeatKey?: string;
   /** Milliseconds. */
   readonly timeoutMs: number;
   /** Aborts when the client goes or the server stops: the answer is then what there is. */
@@ -83,6 +87,9 @@ export async function sync(layer: Sync, request: SyncRequest): Promise<JsonObjec
     let from = since;
     for (;;) {
       const upTo = rooms.store.tip;
+      if (since === undefined && request.repeatKey !== undefined) {
+        return await initialAnswer(layer, view, request, request.repeatKey, upTo);
+      }
       if (since === undefined || request.fullState || (from !== undefined && view.lastChange > from)) {
         const answer = await buildAnswer(layer, view, request, upTo);
         if (answer.news || since === undefined || request.fullState) return answer.body;
@@ -111,12 +118,30 @@ function emptyAnswer(layer: Sync, viewer: Viewer, token: Position): JsonObject {
   return { next_batch: String(token), ...countsOf(layer.sources.keyCounts(viewer.user, viewer.device)) };
 }
 
+/** The answer to an initial sync, made or given again. */
+async function initialAnswer(
+  layer: Sync,
+  view: UserView,
+  request: SyncRequest,
+  repeatKey: string,
+  tip: Position,
+): Promise<JsonObject> {
+  const { viewer } = request;
+  const key = `${viewer.pair} ${repeatKey}`;
+  const known = await layer.held.find(key, view.lastChange);
+  if (known !== undefined) return { ...known, ...countsOf(layer.sources.keyCounts(viewer.user, viewer.device)) };
+  const { body, upTo } = await buildAnswer(layer, view, request, tip);
+  // To-device messages are there until they are acknowledged: by an answer to another request, perhaps.
+  if (body['to_device'] === undefined) void layer.held.keep(key, body, upTo);
+  return body;
+}
+
 async function buildAnswer(
   layer: Sync,
   view: UserView,
   request: SyncRequest,
   tip: Position,
-): Promise<{ body: JsonObject; news: boolean }> {
+): Promise<{ body: JsonObject; news: boolean; upTo: Position }> {
   const { rooms, sources } = layer;
   const { viewer, since, filter } = request;
   const inbox = await sources.inbox(viewer.user, viewer.device, since ?? 0, tip, MOST_TO_DEVICE + 1);
@@ -156,6 +181,7 @@ async function buildAnswer(
     devices.left.length > 0;
   return {
     news,
+    upTo,
     body: {
       next_batch: String(upTo),
       ...(sections.news ? { rooms: sections.body } : {}),

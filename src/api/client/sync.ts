@@ -5,6 +5,7 @@ import { NO_SYNC_FILTER, parseSyncFilter, type SyncFilter } from '#core/filter.j
 import type { UserId } from '#core/ids.js';
 import { boolean, integer, literal, object, optional, string } from '#core/schema.js';
 import { type Endpoint, endpoint } from '#http/endpoint.js';
+import type { StateAfter } from '#sync/sections.js';
 import { sync } from '#sync/sync.js';
 import { findFilter } from '#users/filters.js';
 
@@ -37,6 +38,8 @@ export const syncEndpoints: readonly Endpoint<App>[] = [
     async handle(app: App, { caller, query, request }) {
       const since = query.since === undefined ? undefined : tokenParameter(app.rooms, 'since', query.since);
       const filter = filterOf(app, caller.user, query.filter);
+      const useStateAfter: StateAfter =
+        query.use_state_after === true || (query['org.matrix.msc4222.use_state_after'] === true && 'unstable');
       const end = app.users.presences.syncing(caller.user, query.set_presence ?? 'online');
       try {
         return await sync(app.sync, {
@@ -44,9 +47,9 @@ export const syncEndpoints: readonly Endpoint<App>[] = [
           since,
           filter,
           fullState: query.full_state ?? false,
-          useStateAfter:
-            query.use_state_after === true || (query['org.matrix.msc4222.use_state_after'] === true && 'unstable'),
+          useStateAfter,
           asText: true,
+          repeatKey: JSON.stringify([query.filter, query.timeout, useStateAfter]),
           timeoutMs: query.timeout ?? 0,
           signal: request.signal,
         });
