@@ -1,7 +1,9 @@
 // Client-server API, Content repository: uploads and downloads.
 import assert from 'node:assert/strict';
+import { request } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
+import sharp from 'sharp';
 import type { Client } from '../support/client.js';
 import { homeserver, startOwnServer } from '../support/homeserver.js';
 import { ourChoice, synapseDiffers } from '../support/known.js';
@@ -41,7 +43,7 @@ test('an empty file and one without type or name', async () => {
   assert.equal(bare.headers.get('content-disposition'), 'attachment');
 });
 
-test('file names: the upload’s, the path’s, and none that splits a header', async () => {
+test('file names: the upload’s, the path’s, and none that splits a header (T210)', async () => {
   const alice = await hs.user('alice');
   const name = (answer: { headers: Headers }) => answer.headers.get('content-disposition');
   const semicolons = await uploaded(alice, 'x', 'image/png', 'name;with;semicolons');
@@ -63,23 +65,36 @@ test(
   },
 );
 
-test('a type that is none is bytes', ourChoice('the specification does not check types'), async () => {
+test('a type comes back with its parameters', async () => {
   const alice = await hs.user('alice');
-  const odd = await download(alice, await uploaded(alice, 'x', 'nonsense'));
-  assert.equal(odd.headers.get('content-type'), 'application/octet-stream');
+  const answer = await download(alice, await uploaded(alice, 'x', 'image/png; charset=utf-8'));
+  assert.equal(answer.headers.get('content-type'), 'image/png; charset=utf-8');
 });
 
-test('no browser guesses at types', ourChoice('the specification does not ask for this header'), async () => {
+test('a type that is none is bytes (T209)', ourChoice('the specification does not check types'), async () => {
+  const alice = await hs.user('alice');
+  for (const type of ['nonsense', '', `text/${'x'.repeat(10_000)}`, 'text/html, image/png']) {
+    const odd = await download(alice, await uploaded(alice, 'x', type));
+    assert.equal(odd.headers.get('content-type'), 'application/octet-stream', type.slice(0, 40));
+    assert.equal(odd.headers.get('content-disposition'), 'attachment');
+  }
+});
+
+test('no browser guesses at types (T208)', ourChoice('the specification does not ask for this header'), async () => {
   const alice = await hs.user('alice');
   const answer = await download(alice, await uploaded(alice, '<script>', 'text/plain'));
   assert.equal(answer.headers.get('x-content-type-options'), 'nosniff');
 });
 
-test('what browsers could run is served as an attachment', async () => {
+test('what browsers could run is served as an attachment, in a sandbox (T208)', async () => {
   const alice = await hs.user('alice');
   for (const type of ['text/html', 'image/svg+xml', 'application/xhtml+xml', 'application/pdf']) {
     const answer = await download(alice, await uploaded(alice, '<script>', type));
     assert.equal(answer.headers.get('content-disposition'), 'attachment', type);
+    assert.match(
+      answer.headers.get('content-security-policy') ?? '',
+      /^sandbox; default-src 'none'; script-src 'none'/,
+    );
   }
 });
 
@@ -120,21 +135,69 @@ test('HEAD tells about it without sending it', async () => {
   assert.deepEqual([answer.status, answer.headers.get('content-length'), answer.bytes.length], [200, '4', 0]);
 });
 
-test('no media has a strange id or server', synapseDiffers('answers 500 for some'), async () => {
+test('no media has a strange id or server (T206)', synapseDiffers('answers 500 for some'), async () => {
   const alice = await hs.user('alice');
-  const ids = ['..%2f..%2fetc%2fpasswd', '%2e%2e', '..%5c', 'a%00b', 'x'.repeat(300), 'a.b', '%C3%BC', 'absent'];
-  const paths = ids.map((id) => `${hs.serverName}/${id}`);
-  paths.push('..%2f..%2fetc/passwd', '%2e%2e/x', 'not%20a%20name/x', '%00/x', 'a%2f..%2fb/x');
+  const ids = [
+    '..%2f..%2fetc%2fpasswd',
+    '%2e%2e',
+    '%2E',
+    '..',
+    '.',
+    '\\',
+    '..%5c',
+    '..\\..\\x',
+    'a%00b',
+    'x'.repeat(300),
+  ];
+  const paths = [...ids, 'a.b', 'a~b', '%C3%BC', 'absent'].map((id) => `${hs.serverName}/${id}`);
+  paths.push('..%2f..%2fetc/passwd', '../../etc/passwd', '%2e%2e/x', '../x', './x', '%2e/x', 'a/../b/x');
+  paths.push('not%20a%20name/x', '%00/x', 'a%2f..%2fb/x', '%2fetc/passwd', '/etc/passwd');
   for (const path of paths) {
-    for (const kind of ['download', 'thumbnail']) {
-      const query = kind === 'thumbnail' ? '?width=32&height=32' : '';
-      const answer = await transfer(alice, 'GET', `${MEDIA}/${kind}/${path}${query}`);
-      assert.ok([400, 404].includes(answer.status), `${kind} ${path}: ${answer.status}`);
+    for (const [method, target] of [
+      ['GET', `${MEDIA}/download/${path}`],
+      ['GET', `${MEDIA}/download/${path}/name`],
+      ['GET', `${MEDIA}/thumbnail/${path}?width=32&height=32`],
+      ['PUT', `${LEGACY}/upload/${path}`],
+    ] as const) {
+      const status = await literally(alice, method, target);
+      assert.ok([400, 404].includes(status), `${method} ${target}: ${status}`);
     }
   }
 });
 
-test('the limit of size is told, and kept while the body comes', async () => {
+/** Status of a request whose target goes out as it is written: `fetch` resolves dots before it sends. */
+async function literally(client: Client, method: string, path: string): Promise<number> {
+  const { hostname, port } = new URL(client.url);
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${client.accessToken}`, 'content-type': 'text/plain' };
+    request({ host: hostname, port, method, path, headers, agent: false }, (answer) => {
+      answer.resume().once('end', () => resolve(answer.statusCode ?? 0));
+    })
+      .once('error', reject)
+      .end(method === 'PUT' ? 'planted' : undefined);
+  });
+}
+
+test('nothing is had, made or planted without a token (T207, T216)', async () => {
+  const id = await uploaded(await hs.user('alice'), 'content', 'text/plain');
+  for (const [method, path] of [
+    ['GET', `${MEDIA}/download/${id}`],
+    ['GET', `${MEDIA}/download/${id}/name`],
+    ['GET', `${MEDIA}/download/elsewhere.example/abc`],
+    ['GET', `${MEDIA}/thumbnail/${id}?width=32&height=32`],
+    ['GET', `${MEDIA}/thumbnail/elsewhere.example/abc?width=32&height=32`],
+    ['GET', `${MEDIA}/config`],
+    ['GET', `${MEDIA}/preview_url?url=https%3A%2F%2Fexample.org`],
+    ['POST', `${LEGACY}/upload`],
+    ['POST', '/_matrix/media/v1/create'],
+    ['PUT', `${LEGACY}/upload/${hs.serverName}/abc`],
+  ] as const) {
+    const answer = await transfer(hs.anonymous(), method, path, method === 'GET' ? undefined : '{}');
+    assert.deepEqual([answer.status, answer.errcode], [401, 'M_MISSING_TOKEN'], path);
+  }
+});
+
+test('the limit of size is told, and kept while the body comes (T211, T212, T216)', async () => {
   const alice = await hs.user('alice');
   const config = await alice.ok('GET', `${MEDIA}/config`);
   const limit = config['m.upload.size'] as number;
@@ -147,7 +210,17 @@ test('the limit of size is told, and kept while the body comes', async () => {
     const bob = await small.user('bob');
     const announced = await transfer(bob, 'POST', `${LEGACY}/upload`, new Uint8Array(102_401));
     assert.deepEqual([announced.status, announced.errcode], [413, 'M_TOO_LARGE']);
-    assert.match(await chunkedUpload(small.url, bob.accessToken!, 200_000), /^HTTP\/1\.1 413 /);
+    const reserved = (await bob.ok('POST', '/_matrix/media/v1/create', {}))['content_uri'] as string;
+    const target = `${LEGACY}/upload/${reserved.slice('mxc://'.length)}`;
+    for (const [method, path] of [
+      ['POST', `${LEGACY}/upload`],
+      ['PUT', target],
+    ] as const) {
+      const answer = await chunkedUpload(small.url, bob.accessToken!, `${method} ${path}`, 200_000);
+      assert.match(answer, /^HTTP\/1\.1 413 [\s\S]*M_TOO_LARGE/, path);
+    }
+    const late = await transfer(bob, 'PUT', target, new Uint8Array(102_401));
+    assert.deepEqual([late.status, late.errcode], [413, 'M_TOO_LARGE']);
     await uploaded(bob, new Uint8Array(102_400));
     const over = await transfer(bob, 'POST', `${LEGACY}/upload`, new Uint8Array(60_000));
     assert.deepEqual([over.status, over.errcode], [403, 'M_FORBIDDEN']);
@@ -157,25 +230,29 @@ test('the limit of size is told, and kept while the body comes', async () => {
   }
 });
 
-/** Uploads without saying how much it will be; resolves with the beginning of the answer. */
-async function chunkedUpload(url: string, token: string, size: number): Promise<string> {
+/** Uploads without saying how much it will be; resolves with the answer, as far as its error code. */
+async function chunkedUpload(url: string, token: string, target: string, size: number): Promise<string> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   socket.on('error', () => {});
-  socket.write(
-    `POST ${LEGACY}/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nTransfer-Encoding: chunked\r\n\r\n`,
-  );
+  socket.write(`${target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nTransfer-Encoding: chunked\r\n\r\n`);
   socket.write(`${size.toString(16)}\r\n${'x'.repeat(size)}\r\n0\r\n\r\n`);
-  for await (const chunk of socket) return String(chunk);
-  return '';
+  let answer = '';
+  for await (const chunk of socket) {
+    answer += String(chunk);
+    if (answer.includes('"errcode"')) break;
+  }
+  return answer;
 }
 
-test('asynchronous uploads', async () => {
+test('asynchronous uploads (T217)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const made = await alice.ok('POST', '/_matrix/media/v1/create', {});
   assert.ok(made['unused_expires_at'] > 1_600_000_000_000);
   const id = (made['content_uri'] as string).slice('mxc://'.length);
-  const early = await download(bob, id, '?timeout_ms=1');
-  assert.deepEqual([early.status, early.errcode], [504, 'M_NOT_YET_UPLOADED']);
+  for (const path of [`download/${id}?timeout_ms=1`, `thumbnail/${id}?width=32&height=32&timeout_ms=1`]) {
+    const early = await transfer(bob, 'GET', `${MEDIA}/${path}`);
+    assert.deepEqual([early.status, early.errcode], [504, 'M_NOT_YET_UPLOADED'], path);
+  }
   const put = (client: Client, at = id) =>
     transfer(client, 'PUT', `${LEGACY}/upload/${at}?filename=late.txt`, 'late', { 'content-type': 'text/plain' });
   assert.deepEqual([(await put(bob)).status, (await put(bob)).errcode], [403, 'M_FORBIDDEN']);
@@ -192,7 +269,7 @@ test('asynchronous uploads', async () => {
   assert.equal((await put(alice, whole)).status, 409);
 });
 
-test('the paths without authentication are frozen by default, and open where the operator says so', async () => {
+test('the paths without authentication are frozen by default, and open where the operator says so (T207, T216)', async () => {
   const frozen = await startOwnServer();
   try {
     const alice = await frozen.user('alice');
@@ -220,7 +297,7 @@ test('the paths without authentication are frozen by default, and open where the
   }
 });
 
-test('administrators delete and withdraw media; others do not', async () => {
+test('administrators delete and withdraw media; others do not (T218)', async () => {
   const [alice, admin] = await Promise.all([hs.user('alice'), hs.user('admin', { admin: true })]);
   const body = `content of ${alice.userId}`;
   const [first, second] = [await uploaded(alice, body), await uploaded(alice, body)];
@@ -231,6 +308,25 @@ test('administrators delete and withdraw media; others do not', async () => {
   await alice.fails(403, 'M_FORBIDDEN', 'POST', `/_synapse/admin/v1/media/quarantine/${second}`, {});
   await admin.ok('POST', `/_synapse/admin/v1/media/quarantine/${second}`, {});
   for (const client of [alice, admin]) assert.equal((await download(client, second)).status, 404);
+});
+
+test('withdrawn media has no thumbnail either, for nobody, in no size and under no URI (T218)', async () => {
+  const [alice, admin] = await Promise.all([hs.user('alice'), hs.user('admin', { admin: true })]);
+  const picture = await sharp({ create: { width: 300, height: 200, channels: 3, background: '#a47' } })
+    .withExif({ IFD0: { ImageDescription: alice.userId } })
+    .jpeg()
+    .toBuffer();
+  const id = await uploaded(alice, picture, 'image/jpeg');
+  const small = (at: string, side: number) => `${MEDIA}/thumbnail/${at}?width=${side}&height=${side}&method=crop`;
+  assert.equal((await transfer(alice, 'GET', small(id, 32))).status, 200);
+  await admin.ok('POST', `/_synapse/admin/v1/media/quarantine/${id}`, {});
+  const again = await uploaded(alice, picture, 'image/jpeg');
+  for (const client of [alice, admin]) {
+    for (const path of [small(id, 32), small(id, 64), small(again, 32), `${MEDIA}/download/${again}`]) {
+      const answer = await transfer(client, 'GET', path);
+      assert.deepEqual([answer.status, answer.errcode], [404, 'M_NOT_FOUND'], path);
+    }
+  }
 });
 
 test('media outlives a kill right after the answer', async () => {

@@ -38,13 +38,13 @@ test('scaled and cropped thumbnails of each format', async () => {
   }
 });
 
-test('what a picture claims to be does not matter', ourChoice('some servers go by the type'), async () => {
+test('what a picture claims to be does not matter (T214)', ourChoice('some servers go by the type'), async () => {
   const alice = await hs.user('alice');
   const id = await uploaded(alice, await picture(1200, 600).png().toBuffer(), 'text/html');
   assert.equal((await thumbnail(alice, id, 'width=96&height=96&method=crop')).status, 200);
 });
 
-test('a thumbnail needs a token', async () => {
+test('a thumbnail needs a token (T207)', async () => {
   const alice = await hs.user('alice');
   const id = await uploaded(alice, await picture(100, 100).png().toBuffer());
   const answer = await thumbnail(hs.anonymous(), id, 'width=32&height=32');
@@ -70,33 +70,50 @@ test('animation only where it is asked for', async () => {
   }
 });
 
-test('parameters that make no sense are refused', ourChoice('the specification names 400 but no code'), async () => {
+test('a thumbnail is never larger than its picture (T215)', async () => {
   const alice = await hs.user('alice');
-  const id = await uploaded(alice, await picture(100, 100).png().toBuffer());
-  await alice.fails(400, 'M_MISSING_PARAM', 'GET', `${MEDIA}/thumbnail/${id}?width=32`);
-  for (const query of [
-    'width=0&height=32',
-    'width=32&height=-1',
-    'width=1000000000&height=1',
-    'width=NaN&height=32',
-    'width=3.5&height=32',
-    'width=32&height=32&method=foo',
-    'width=32&height=32&animated=maybe',
-    'width=32&width=33&height=32',
-  ]) {
-    await alice.fails(400, 'M_INVALID_PARAM', 'GET', `${MEDIA}/thumbnail/${id}?${query}`);
+  const id = await uploaded(alice, await picture(50, 20).png().toBuffer(), 'image/png');
+  for (const query of ['width=640&height=480', 'width=640&height=480&method=crop', 'width=30000&height=30000']) {
+    const answer = await thumbnail(alice, id, query);
+    const { width, height } = await sharp(answer.bytes).metadata();
+    assert.ok(width <= 50 && height <= 20, `${query}: ${width}x${height}`);
   }
 });
 
-test('what is no picture has no thumbnail', async () => {
+test(
+  'parameters that make no sense are refused (T215)',
+  ourChoice('the specification names 400 but no code'),
+  async () => {
+    const alice = await hs.user('alice');
+    const id = await uploaded(alice, await picture(100, 100).png().toBuffer());
+    await alice.fails(400, 'M_MISSING_PARAM', 'GET', `${MEDIA}/thumbnail/${id}?width=32`);
+    for (const query of [
+      'width=0&height=32',
+      'width=32&height=-1',
+      'width=1000000000&height=1',
+      'width=32&height=1e9',
+      'width=NaN&height=32',
+      'width=3.5&height=32',
+      'width=32&height=32&method=foo',
+      'width=32&height=32&animated=maybe',
+      'width=32&width=33&height=32',
+    ]) {
+      await alice.fails(400, 'M_INVALID_PARAM', 'GET', `${MEDIA}/thumbnail/${id}?${query}`);
+    }
+  },
+);
+
+test('what is no picture has no thumbnail (T214)', async () => {
   const alice = await hs.user('alice');
-  for (const body of ['<svg xmlns="http://www.w3.org/2000/svg"/>', '%PDF-1.7', '%!PS-Adobe-3.0 EPSF-3.0', 'GIF8', '']) {
+  const bodies = ['<svg xmlns="http://www.w3.org/2000/svg"/>', '%PDF-1.7', '%!PS-Adobe-3.0 EPSF-3.0', 'GIF8', ''];
+  bodies.push('II*\0\b\0\0\0', '\0\0\0\x0cJXL \r\n\x87\n', '\0\0\0\x18ftypmp42\0\0\0\0mp42isom');
+  for (const body of bodies) {
     const answer = await thumbnail(alice, await uploaded(alice, body, 'image/png'), 'width=32&height=32');
     assert.deepEqual([answer.status, answer.errcode], [400, 'M_UNKNOWN'], body);
   }
 });
 
-test('what promises too many pixels has no thumbnail', synapseDiffers('answers 400'), async () => {
+test('what promises too many pixels has no thumbnail (T213)', synapseDiffers('answers 400'), async () => {
   const alice = await hs.user('alice');
   const bomb = await picture(10, 10).png().toBuffer();
   bomb.writeUInt32BE(30_000, 16);

@@ -30,7 +30,7 @@ test.after(() => {
 
 const path = (url: string, base = MEDIA): string => `${base}/preview_url?url=${encodeURIComponent(url)}`;
 
-test('a page’s Open Graph, its image as local media', async (t) => {
+test('a page’s Open Graph, its image as local media; not for guests and strangers (T221)', async (t) => {
   const hs = await startOwnServer({
     RUNNEL_URL_PREVIEWS: 'on',
     RUNNEL_URL_PREVIEW_ALLOW: '127.0.0.1',
@@ -64,7 +64,7 @@ test('a page’s Open Graph, its image as local media', async (t) => {
   await alice.fails(400, 'M_INVALID_PARAM', 'GET', path('no url'));
 });
 
-test('addresses that are not public are refused, and all failures look alike', async (t) => {
+test('addresses that are not public are refused, and all failures look alike (T223)', async (t) => {
   const hs = await startOwnServer({ RUNNEL_URL_PREVIEWS: 'on' });
   t.after(() => hs.stop());
   const alice = await hs.user('alice');
@@ -92,7 +92,7 @@ test('addresses that are not public are refused, and all failures look alike', a
   assert.equal(asked.length, before);
 });
 
-test('previews are off unless the operator wants them', async (t) => {
+test('previews are off unless the operator wants them (T221)', async (t) => {
   const hs = await startOwnServer({ RUNNEL_URL_PREVIEW_ALLOW: '127.0.0.1' });
   t.after(() => hs.stop());
   const before = asked.length;

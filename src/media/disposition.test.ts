@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { disposition, sanitizedFilename, sanitizedType } from '#media/disposition.js';
 
-test('only types of the specification’s list are inline, whatever their case and parameters', () => {
+test('only types of the specification’s list are inline, whatever their case and parameters (T208)', () => {
   assert.equal(disposition('image/png', undefined), 'inline');
   assert.equal(disposition('Text/Plain; charset=utf-8', undefined), 'inline');
   for (const type of ['image/svg+xml', 'text/html', 'application/pdf', 'text/plainish', '', 'text/html;image/png']) {
@@ -10,7 +10,7 @@ test('only types of the specification’s list are inline, whatever their case a
   }
 });
 
-test('names go as tokens, or percent-encoded', () => {
+test('names go as tokens, or percent-encoded (T210)', () => {
   assert.equal(disposition('image/png', 'file.png'), 'inline; filename=file.png');
   assert.equal(disposition('a/b', 'name;with;semicolons'), "attachment; filename*=utf-8''name%3Bwith%3Bsemicolons");
   assert.equal(disposition('a/b', '\u{1F414}'), "attachment; filename*=utf-8''%F0%9F%90%94");
@@ -18,14 +18,14 @@ test('names go as tokens, or percent-encoded', () => {
   assert.equal(disposition('a/b', '../x'), "attachment; filename*=utf-8''..%2Fx");
 });
 
-test('names lose what could split a header, and their length', () => {
+test('names lose what could split a header, and their length (T210)', () => {
   assert.equal(sanitizedFilename('a\r\nSet-Cookie: b\0\u007f\u0085'), 'aSet-Cookie: b');
   assert.equal(sanitizedFilename('\r\n '), undefined);
   assert.equal(sanitizedFilename('\u{1F414}'.repeat(10_000)), '\u{1F414}'.repeat(255));
   assert.equal(sanitizedFilename('x\ud800y'), 'x\ufffdy');
 });
 
-test('what is no media type is octets', () => {
+test('what is no media type is octets (T209)', () => {
   for (const type of ['image/png', 'text/plain; charset="utf-8"', 'img/png', 'a/b;'])
     assert.equal(sanitizedType(type), type);
   const none = [

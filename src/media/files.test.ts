@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -29,14 +29,30 @@ test('a draft is seen by nobody until it is kept', async (t) => {
   assert.equal(await files.open(NAME), undefined);
 });
 
-test('names that are no hashes reach no file', async (t) => {
-  const { files } = await opened(t);
-  for (const name of ['../../etc/passwd', '', 'ab', `${NAME}/..`, NAME.toUpperCase(), `${NAME}-../x`]) {
+test('names that are no hashes reach no file, neither to read nor to write (T206)', async (t) => {
+  const { directory, files } = await opened(t);
+  const before = await readdir(directory, { recursive: true });
+  for (const name of [
+    '../../etc/passwd',
+    '',
+    '.',
+    'ab',
+    `${NAME}/..`,
+    NAME.toUpperCase(),
+    `${NAME}-../x`,
+    `${NAME}\0`,
+  ]) {
     assert.throws(() => files.path(name), RangeError);
+    await assert.rejects(files.open(name), RangeError);
+    await assert.rejects(files.remove(name), RangeError);
+    const draft = await files.begin();
+    await assert.rejects(draft.keep(name), RangeError);
+    await draft.discard();
   }
+  assert.deepEqual(await readdir(directory, { recursive: true }), before);
 });
 
-test('symbolic links and directories in the store are not followed', async (t) => {
+test('symbolic links and directories in the store are not followed (T206)', async (t) => {
   const { directory, files } = await opened(t);
   const secret = join(directory, 'secret');
   await writeFile(secret, 'secret');
@@ -45,6 +61,10 @@ test('symbolic links and directories in the store are not followed', async (t) =
   assert.equal(await files.open(NAME), undefined);
   await mkdir(files.path(`${NAME}-dir`));
   assert.equal(await files.open(`${NAME}-dir`), undefined);
+  const draft = await files.begin();
+  await draft.write(Buffer.from('planted'));
+  await draft.keep(NAME);
+  assert.equal(await readFile(secret, 'utf8'), 'secret', 'the link was replaced, not written through');
 });
 
 test('what a crash left half-written is gone at the next start', async (t) => {

@@ -31,10 +31,13 @@ test('a photo is its image, and a video the frame it plays in, with a thumbnail'
   assert.deepEqual(read({ type: 'video', html: '<iframe src="javascript:x()">' }), { 'og:type': 'video.other' });
 });
 
-test('what is no answer yields nothing, and long and deep ones end in bounds', () => {
+test('what is no answer yields nothing, and long and deep ones end in bounds (T225, T226)', () => {
   for (const wrong of ['', 'null', '[]', '{"title":"no type"}', '{"type":7}', '<xml/>', { type: 'rich', html: 5 }]) {
     assert.deepEqual(read(wrong), {});
   }
+  const odd = { type: 'photo', title: 5, provider_name: ['x'], url: { a: 1 }, thumbnail_url: 7, html: null };
+  assert.deepEqual(read(odd), {});
+  assert.equal(read({ type: 'link', title: 'x'.repeat(200_000) })['og:title']?.length, 1000);
   assert.equal(read({ type: 'rich', html: 'x'.repeat(200_000) })['og:description']?.length, 1000);
   assert.doesNotMatch(read({ type: 'rich', html: `${'<div>'.repeat(50_000)}deep` })['og:description'] ?? '', /deep/);
   assert.equal(read({ type: 'photo', url: `https://a.example/${'x'.repeat(3000)}` })['image'], undefined);

@@ -22,7 +22,7 @@ test('a page without Open Graph has its title', () => {
   assert.deepEqual(read('nothing'), {});
 });
 
-test('tags are few, short, and texts only', () => {
+test('tags are few, short, and texts only (T226)', () => {
   const many = Array.from({ length: 10_000 }, (_, n) => `<meta property="og:x${n}" content="y">`).join('');
   assert.equal(Object.keys(read(many)).length, 50);
   const long = read(`<meta property="og:title" content="${'x'.repeat(5000)}"><title>${'t'.repeat(100_000)}</title>`);
@@ -31,9 +31,15 @@ test('tags are few, short, and texts only', () => {
   const odd =
     '<meta property="og:__proto__" content="x"><meta property="__proto__" content="x"><meta property="og:a b" content="x">';
   assert.deepEqual(Object.keys(read(odd)), ['og:__proto__']);
+  const names = [47, 48].map((length) => `og:${'n'.repeat(length)}`);
+  assert.deepEqual(
+    Object.keys(read(names.map((name) => `<meta property="${name}" content="x">`).join(''))),
+    names.slice(0, 1),
+  );
+  assert.equal(read('<title>&lt;script&gt;<b>x</b></title>')['og:title'], '<script><b>x</b>');
 });
 
-test('deep, wide and endless pages end in bounded time', () => {
+test('deep, wide and endless pages end in bounded time (T225)', () => {
   const deep = `<title>deep</title>${'<div>'.repeat(100_000)}<meta property="og:title" content="too deep">`;
   assert.equal(read(deep)['og:title'], 'deep');
   const attributes = Array.from({ length: 200_000 }, (_, n) => `a${n}=1`).join(' ');
@@ -42,7 +48,7 @@ test('deep, wide and endless pages end in bounded time', () => {
   assert.equal(read(`<title>cut</title><meta property="${'"'.repeat(500_000)}`)['og:title'], 'cut');
 });
 
-test('encodings: by mark, header, or the page itself; unknown ones are UTF-8', () => {
+test('encodings: by mark, header, or the page itself; unknown ones are UTF-8 (T227)', () => {
   const title = (text: string, encoding: BufferEncoding) => Buffer.from(`<title>${text}</title>`, encoding);
   assert.equal(read(title('ü', 'utf8'), 'text/html')['og:title'], 'ü');
   assert.equal(read(title('ü', 'latin1'), 'text/html; charset="ISO-8859-1"')['og:title'], 'ü');

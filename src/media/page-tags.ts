@@ -19,7 +19,7 @@ export interface PageTags {
 }
 
 const MOST_PROPERTIES = 50;
-const MAX_NAME_LENGTH = 100;
+const MAX_NAME_LENGTH = 50;
 const MAX_TEXT_LENGTH = 1000;
 const MAX_URL_LENGTH = 2048;
 /** No page that means well nests deeper, and the parser's work grows with depth. */

@@ -10,7 +10,7 @@ import { findMedia } from '#media/find.js';
 import { previewOf } from '#media/preview.js';
 import { sweep } from '#media/retention.js';
 import { openTestMedia } from '#media/testing.js';
-import { openHttpClient } from '#remote/http.js';
+import { type HttpClient, openHttpClient, type RemoteRequest } from '#remote/http.js';
 import { publicAddresses } from '#remote/public-address.js';
 import { SystemClock } from '#util/clock.js';
 
@@ -29,16 +29,23 @@ async function site(t: TestContext, listener: RequestListener, options: { deny?:
     server.close();
   });
   const { port } = server.address() as AddressInfo;
-  const previews = {
-    http: openHttpClient({
-      clock: new SystemClock(),
-      mayConnect: publicAddresses(options.allow ?? ['127.0.0.1']),
-    }),
-    deny: options.deny ?? [],
+  const client = openHttpClient({
+    clock: new SystemClock(),
+    mayConnect: publicAddresses(options.allow ?? ['127.0.0.1']),
+  });
+  const sent: RemoteRequest[] = [];
+  const http: HttpClient = {
+    request(one) {
+      sent.push(one);
+      return client.request(one);
+    },
+    close: () => client.close(),
   };
+  const previews = { http, deny: options.deny ?? [] };
   const { media, test } = await openTestMedia(t, { previews });
   return {
     asked,
+    sent,
     media,
     test,
     port,
@@ -131,14 +138,14 @@ test('a page is asked once a day, one that failed after ten minutes, and many wh
   assert.deepEqual(asked, ['/good']);
 });
 
-test('neither URL, redirect nor image reaches an address that is not public', async (t) => {
+test('neither URL, redirect nor image reaches an address that is not public (T222, T223)', async (t) => {
   const { preview, asked } = await site(t, (_, response) => void response.end('<title>secret</title>'), { allow: [] });
   const urls = ['http://127.0.0.1:PORT/', 'http://localhost:PORT/', 'http://2130706433:PORT/', 'http://0.0.0.0:PORT/'];
   for (const url of [...urls, 'http://[::ffff:127.0.0.1]:PORT/']) await assert.rejects(preview(url), refused, url);
   assert.deepEqual(asked, []);
 });
 
-test('redirects and images pass the same checks as the URL', async (t) => {
+test('redirects and images pass the same checks as the URL (T212, T222)', async (t) => {
   const { preview, asked } = await site(
     t,
     (request, response) => {
@@ -164,7 +171,110 @@ test('redirects and images pass the same checks as the URL', async (t) => {
   );
 });
 
-test('only web addresses that nobody denied are asked', () => {
+test('whatever a page leads to passes every check of the first address (T212, T222)', async (t) => {
+  const png = await image();
+  const escaped = (text: string) => text.replaceAll('&', '&amp;').replaceAll('"', '&quot;');
+  const { preview, asked, sent, port } = await site(
+    t,
+    (request, response) => {
+      const { pathname, searchParams } = new URL(request.url ?? '', 'http://site');
+      const to = searchParams.get('to') ?? '';
+      const onward = (path: string) => `${path}?to=${encodeURIComponent(to)}`;
+      const page = (head: string) =>
+        void response.setHeader('content-type', 'text/html').end(`<title>T</title>${head}`);
+      const linked = (href: string) => page(`<link type="application/json+oembed" href="${escaped(href)}">`);
+      switch (pathname) {
+        case '/redirect':
+          return void response.writeHead(302, { location: to }).end();
+        case '/image':
+          return page(`<meta property="og:image" content="${escaped(to)}">`);
+        case '/image-redirect':
+          return page(`<meta property="og:image" content="${escaped(onward('/redirect'))}">`);
+        case '/oembed':
+          return linked(to);
+        case '/oembed-redirect':
+          return linked(onward('/redirect'));
+        case '/oembed-image':
+          return linked(onward('/photo'));
+        case '/photo':
+          return void response.end(JSON.stringify({ type: 'photo', url: to }));
+        case '/thumbnail':
+          return void response.end(JSON.stringify({ type: 'rich', thumbnail_url: to }));
+        case '/oembed-thumbnail':
+          return linked(onward('/thumbnail'));
+        default:
+          response.end(searchParams.has('json') ? JSON.stringify({ type: 'photo', url: '/inner.png' }) : png);
+      }
+    },
+    { deny: ['localhost'] },
+  );
+  const derived = ['image', 'image-redirect', 'oembed', 'oembed-redirect', 'oembed-image', 'oembed-thumbnail'];
+  const reach = async (place: string, to: string) => {
+    const answer = await preview(`http://127.0.0.1:PORT/${place}?to=${encodeURIComponent(to)}`);
+    return 'og:image' in answer;
+  };
+  for (const place of derived) {
+    const json = place === 'oembed' || place === 'oembed-redirect' ? '?json' : '';
+    assert.equal(await reach(place, `http://127.0.0.1:${port}/good${json}`), true, `${place} is followed`);
+  }
+  assert.equal(await reach('redirect', `http://127.0.0.1:${port}/good`), true);
+  asked.splice(0);
+  sent.splice(0);
+  const never = [
+    'file:///inner',
+    `ftp://127.0.0.1:${port}/inner`,
+    `data:image/png;base64,${png.toString('base64')}#inner`,
+    'http://127.0.0.1:22/inner',
+    `http://localhost:${port}/inner`,
+    `http://LOCALHOST.:${port}/inner`,
+    `http://u:p@127.0.0.1:${port}/inner`,
+  ];
+  const refusedAtSocket = [`http://0.0.0.0:${port}/inner`, `http://[::ffff:127.0.0.2]:${port}/inner`];
+  for (const to of [...never, ...refusedAtSocket]) {
+    for (const place of derived) assert.equal(await reach(place, to), false, `${place} ${to}`);
+    await assert.rejects(reach('redirect', to), refused);
+  }
+  assert.equal(
+    asked.some((path) => path.startsWith('/inner')),
+    false,
+    'nothing came to the inner address',
+  );
+  const tried = new Set(sent.map(({ url }) => url).filter((url) => new URL(url).pathname === '/inner'));
+  assert.deepEqual(
+    [...tried],
+    refusedAtSocket.map((url) => new URL(url).href),
+    'the others are not even tried',
+  );
+});
+
+test('a page, its redirects and its image have one deadline together (T224)', async (t) => {
+  let slow = (): void => {};
+  const { preview, asked, sent, test } = await site(t, (request, response) => {
+    slow();
+    if (request.url?.startsWith('/page')) return void response.writeHead(302, { location: '/next' }).end();
+    response.setHeader('content-type', 'text/html').end('<title>T</title><meta property="og:image" content="/image">');
+  });
+  slow = () => test.clock.advance(7_000);
+  assert.deepEqual(await preview('http://127.0.0.1:PORT/page'), { 'og:title': 'T' });
+  assert.deepEqual(
+    sent.map(({ timeoutMs }) => timeoutMs),
+    [20_000, 13_000, 6_000],
+  );
+  slow = () => test.clock.advance(20_000);
+  await assert.rejects(preview('http://127.0.0.1:PORT/page?slower'), refused);
+  assert.deepEqual(asked, ['/page', '/next', '/image', '/page?slower']);
+});
+
+test('ten megabytes of tags cost bounded time, in another process (T225)', async (t) => {
+  const { preview, media } = await site(t, (_, response) => {
+    response.setHeader('content-type', 'text/html');
+    response.end(`<title>many</title>${'<meta property="og:a" content="b">'.repeat(320_000)}`);
+  });
+  assert.deepEqual(await preview('http://127.0.0.1:PORT/'), { 'og:title': 'many', 'og:a': 'b' });
+  assert.ok(media.worker.pid !== undefined && media.worker.pid !== process.pid);
+});
+
+test('only web addresses that nobody denied are asked (T222, T223)', () => {
   const allowed = ['http://a.example/', 'https://a.example:8443/x', 'http://a.example:80/'];
   for (const url of allowed) assert.equal(mayFetch(new URL(url), ['b.example', '*.c.example']), true, url);
   const denied = [
@@ -192,7 +302,7 @@ test('what is no URL is said to be none', async (t) => {
   }
 });
 
-test('compressed and endless pages are not unpacked and not waited for', async (t) => {
+test('compressed and endless pages are not unpacked and not waited for (T224)', async (t) => {
   const { preview } = await site(t, (request, response) => {
     response.setHeader('content-type', 'text/html');
     if (request.url === '/zip') return void response.writeHead(200, { 'content-encoding': 'gzip' }).end('x');

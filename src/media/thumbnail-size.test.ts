@@ -14,7 +14,7 @@ test('the standard size is never below what was asked for', () => {
   assert.equal(standardSize(crop(10, 5000)), undefined);
 });
 
-test('whatever is asked for, few sizes are made', () => {
+test('whatever is asked for, few sizes are made (T215)', () => {
   const made = new Set<string>();
   for (let side = 1; side <= 3000; side++) {
     for (const wanted of [scale(side, side), scale(side, 1), scale(1, side)])
@@ -23,7 +23,7 @@ test('whatever is asked for, few sizes are made', () => {
   assert.ok(made.size <= 7, `${made.size}`);
 });
 
-test('scaling keeps the shape, cropping fills the size, and nothing grows', () => {
+test('scaling keeps the shape, cropping fills the size, and nothing grows (T215)', () => {
   assert.deepEqual(outputSize({ width: 1000, height: 500 }, scale(320, 240)), { width: 320, height: 160 });
   assert.deepEqual(outputSize({ width: 1000, height: 500 }, crop(96, 96)), { width: 96, height: 96 });
   assert.deepEqual(outputSize({ width: 2000, height: 20 }, crop(32, 32)), { width: 32, height: 20 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { crc32, deflateSync } from 'node:zlib';
@@ -68,6 +68,21 @@ function hugePng(width: number, height: number): Buffer {
   ]);
 }
 
+const SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="90" height="90"><rect width="90" height="90"/></svg>';
+
+/** Of the media process at most, while it looks at a bomb: all its frames at once would take a gigabyte. */
+const WORKER_KILOBYTES = 150 * 1024;
+
+/** An animated GIF of `side` × `side` pixels, in few bytes: each frame turns one of them over. */
+function manyFrames(side: number, frames: number): Buffer {
+  const header = Buffer.from('GIF89a\0\0\0\0\x80\0\0\0\0\0\xff\xff\xff', 'latin1');
+  header.writeUInt16LE(side, 6);
+  header.writeUInt16LE(side, 8);
+  const frame = (pixel: string) => Buffer.from(`21f90400010000002c0000000001000100000202${pixel}0100`, 'hex');
+  const [black, white] = [frame('44'), frame('4c')];
+  return Buffer.concat([header, ...Array.from({ length: frames }, (_, n) => (n % 2 ? black : white)), Buffer.of(0x3b)]);
+}
+
 const stored = async (media: Media): Promise<string[]> => {
   const entries = await readdir(join(media.options.directory, 'content'), { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
@@ -88,7 +103,7 @@ test('images of the four formats get thumbnails that browsers show', async (t: T
   }
 });
 
-test('an image that is no larger than asked for is given as it is', async (t) => {
+test('an image that is no larger than asked for is given as it is (T215)', async (t) => {
   const { media } = await openTestMedia(t);
   const image = await plain(50, 20).jpeg().toBuffer();
   const made = await thumb(media, image, { width: 640, height: 480 });
@@ -118,14 +133,18 @@ test('animations move only for who asks, at whatever size', async (t) => {
   }
 });
 
-test('an animation of too many frames stands still, and costs little', async (t) => {
+test('an animation of too many frames stands still, and costs little, in a process of its own (T213)', async (t) => {
   const { media } = await openTestMedia(t);
-  const gif = await (await animation(60, 60, 2000)).gif({ effort: 1 }).toBuffer();
-  const made = await thumb(media, gif, { width: 32, height: 32, animated: true });
-  assert.equal(made.pages, 1);
+  const made = await thumb(media, manyFrames(200, 10_000), { width: 32, height: 32, animated: true });
+  assert.deepEqual([made.pages, made.size], [1, '32x32']);
+  const { pid } = media.worker;
+  assert.ok(pid !== undefined && pid !== process.pid);
+  if (process.platform !== 'linux') return;
+  const [, peak] = /^VmHWM:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8')) ?? [];
+  assert.ok(Number(peak) < WORKER_KILOBYTES, `${peak} kB`);
 });
 
-test('headers that promise too many pixels are refused before anything is decoded', async (t) => {
+test('headers that promise too many pixels are refused before anything is decoded (T213)', async (t) => {
   const { media } = await openTestMedia(t);
   const bombs = [hugePng(30_000, 30_000), Buffer.from('GIF89a\xff\xff\xff\xff\0\0\0', 'latin1')];
   const jpeg = await plain(10, 10).jpeg().toBuffer();
@@ -139,14 +158,20 @@ test('headers that promise too many pixels are refused before anything is decode
   assert.equal(media.worker.pid, undefined, 'no decoder was started');
 });
 
-test('nothing but the four formats reaches a decoder', async (t) => {
+test('nothing but the four formats reaches a decoder (T214)', async (t) => {
   const { media } = await openTestMedia(t);
   const others = [
-    '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+    SVG,
+    '\xef\xbb\xbf<?xml version="1.0"?><svg/>',
     '%PDF-1.4',
     '%!PS-Adobe-3.0 EPSF-3.0',
     await plain(9, 9).tiff().toBuffer(),
     await plain(9, 9).heif({ compression: 'av1' }).toBuffer(),
+    Buffer.from('0000000c4a584c200d0a870a', 'hex'),
+    Buffer.from('ff0a', 'hex'),
+    '\0\0\0\x18ftypmp42\0\0\0\0mp42isom',
+    Buffer.from('1a45dfa39f4286810142f7810142f2810442f381084282847765626d', 'hex'),
+    'RIFF\x10\0\0\0AVI LIST',
     'RIFF\x10\0\0\0WEBPVP8 ',
     '',
   ];
@@ -154,6 +179,27 @@ test('nothing but the four formats reaches a decoder', async (t) => {
     await assert.rejects(thumb(media, Buffer.from(other), { width: 32, height: 32 }), code('M_UNKNOWN', 400));
   }
   assert.equal(media.worker.pid, undefined, 'no decoder was started');
+});
+
+test('the decoder itself knows no other format, whatever it is told (T214)', async (t) => {
+  const { media } = await openTestMedia(t);
+  const decode = async (image: Buffer | string) => {
+    const from = join(media.options.directory, 'image');
+    await writeFile(from, image);
+    const size = { width: 32, height: 32, method: 'scale' } as const;
+    const to = `${from}-made`;
+    return media.worker.run({ kind: 'thumbnail', from, to, type: 'image/png', maxPixels: 1e6, size, animated: false });
+  };
+  assert.equal((await decode(await plain(90, 90, 4).png().toBuffer())).contentType, 'image/png');
+  for (const other of [
+    SVG,
+    await plain(90, 90).tiff().toBuffer(),
+    'P3 1 1 255 0 0 0\n',
+    '%PDF-1.4',
+    '%!PS-Adobe-3.0',
+  ]) {
+    await assert.rejects(decode(other), /unsupported image format/);
+  }
 });
 
 test('a damaged image is refused, remembered, and harms no other', async (t) => {
@@ -166,7 +212,7 @@ test('a damaged image is refused, remembered, and harms no other', async (t) => 
   assert.equal((await thumb(media, image, { width: 32, height: 32 })).size, '32x32');
 });
 
-test('a decoder that dies costs one request, and the next one has a new one', async (t) => {
+test('a decoder that dies costs one request, and the next one has a new one (T214)', async (t) => {
   const { media } = await openTestMedia(t);
   const image = await plain(500, 500).png().toBuffer();
   await thumb(media, image, { width: 32, height: 32 });
@@ -179,7 +225,7 @@ test('a decoder that dies costs one request, and the next one has a new one', as
   assert.notEqual(media.worker.pid, pid);
 });
 
-test('an idle decoder ends, and one that hangs is ended', async (t) => {
+test('an idle decoder ends, and one that hangs is ended (T224)', async (t) => {
   const { media, test } = await openTestMedia(t);
   await thumb(media, await plain(500, 500).png().toBuffer(), { width: 32, height: 32 });
   assert.ok(media.worker.pid);
@@ -191,7 +237,7 @@ test('an idle decoder ends, and one that hangs is ended', async (t) => {
   await outcome;
 });
 
-test('thumbnails are made once, are few, and go with their source', async (t) => {
+test('thumbnails are made once, are few, and go with their source (T215)', async (t) => {
   const { media } = await openTestMedia(t);
   const image = await plain(2000, 2000).jpeg().toBuffer();
   const ids = await Promise.all([1, 2, 3].map(async () => (await thumb(media, image, { width: 96, height: 96 })).id));

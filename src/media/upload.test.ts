@@ -66,7 +66,7 @@ test('uploads and deletions of one content at once never leave a row without its
   assert.equal(await read(media, both[1]), 'contested');
 });
 
-test('what is too large leaves nothing behind', async (t) => {
+test('what is too large leaves nothing behind (T211)', async (t) => {
   const { media } = await openTestMedia(t, { maxUploadBytes: 10 });
   await assert.rejects(upload(media, ALICE, { body: pieces('12345', '67890', '1') }), code('M_TOO_LARGE'));
   assert.deepEqual(await filesOf(media, 'incoming'), []);
@@ -75,7 +75,7 @@ test('what is too large leaves nothing behind', async (t) => {
   await upload(media, ALICE, { body: pieces('12345', '67890') });
 });
 
-test('a client that goes away leaves nothing behind', async (t) => {
+test('a client that goes away leaves nothing behind (T211)', async (t) => {
   const { media } = await openTestMedia(t);
   async function* broken(): AsyncGenerator<Buffer> {
     yield Buffer.from('half');
@@ -85,7 +85,7 @@ test('a client that goes away leaves nothing behind', async (t) => {
   assert.deepEqual(await filesOf(media, 'incoming'), []);
 });
 
-test('a quota bounds what one user has uploaded, also by uploads side by side', async (t) => {
+test('a quota bounds what one user has uploaded, also by uploads side by side (T212, T216)', async (t) => {
   const { media } = await openTestMedia(t, { quotaBytes: 10 });
   const both = await Promise.allSettled([
     upload(media, ALICE, { body: pieces('123456') }),
@@ -98,7 +98,7 @@ test('a quota bounds what one user has uploaded, also by uploads side by side', 
   await upload(media, BOB, { body: pieces('1234567890') });
 });
 
-test('an asynchronous upload wakes who waits for it, and can be made once by its maker', async (t) => {
+test('an asynchronous upload wakes who waits for it, and can be made once by its maker (T217)', async (t) => {
   const { media, test } = await openTestMedia(t);
   const { id, expiresTs } = await reserveUpload(media, ALICE);
   assert.equal(expiresTs, test.clock.now() + 86_400_000);
@@ -115,7 +115,7 @@ test('an asynchronous upload wakes who waits for it, and can be made once by its
   assert.equal(await read(media, id), 'came');
 });
 
-test('waiting is bounded by a minute whatever the client asks', async (t) => {
+test('waiting is bounded by a minute whatever the client asks (T217)', async (t) => {
   const { media, test } = await openTestMedia(t);
   const { id } = await reserveUpload(media, ALICE);
   const waiting = findMedia(media, { origin: 'test', id }, { signal: here, timeoutMs: 10 ** 12 });
@@ -123,7 +123,7 @@ test('waiting is bounded by a minute whatever the client asks', async (t) => {
   await assert.rejects(waiting, code('M_NOT_YET_UPLOADED'));
 });
 
-test('reserved ids expire and are few', async (t) => {
+test('reserved ids expire and are few (T216, T217)', async (t) => {
   const { media, test } = await openTestMedia(t);
   const made = [];
   for (let n = 0; n < 10; n++) made.push(await reserveUpload(media, ALICE));
@@ -153,7 +153,7 @@ test('media that nobody asks for is deleted after its lifetime, and no other', a
   assert.equal((await filesOf(media)).length, 1);
 });
 
-test('withdrawn content is withdrawn under every URI, old and new', async (t) => {
+test('withdrawn content is withdrawn under every URI, old and new (T218)', async (t) => {
   const { media } = await openTestMedia(t, { legacyOpen: true });
   const id = await upload(media, ALICE, { body: pieces('bad') });
   await quarantineMedia(media, { origin: 'test', id }, true);
@@ -164,7 +164,7 @@ test('withdrawn content is withdrawn under every URI, old and new', async (t) =>
   await assert.rejects(quarantineMedia(media, { origin: 'test', id: 'none' }, true), code('M_NOT_FOUND'));
 });
 
-test('frozen paths serve what was uploaded while they were open', async (t) => {
+test('frozen paths serve what was uploaded while they were open (T207)', async (t) => {
   const { media } = await openTestMedia(t, { legacyOpen: true });
   const legacy = (from: Media, id: string) =>
     findMedia(from, { origin: 'test', id }, { signal: here, legacy: true, timeoutMs: 0 });
