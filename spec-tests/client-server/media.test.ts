@@ -55,13 +55,29 @@ test('file names: the upload’s, the path’s, and none that splits a header (T
   assert.equal(hostile.headers.get('set-cookie'), null);
 });
 
+test('names as long as a file can have come back whole (T210)', async () => {
+  const alice = await hs.user('alice');
+  for (const name of [`${'x'.repeat(996)}.png`, '語'.repeat(255), ' two  words ']) {
+    const answer = await download(alice, await uploaded(alice, 'x', 'image/png', name));
+    const found = /^inline; filename(?:\*=utf-8'')?=?"?([^"]*)"?$/.exec(
+      answer.headers.get('content-disposition') ?? '',
+    );
+    assert.equal(decodeURIComponent(found?.[1] ?? ''), name);
+  }
+});
+
 test(
-  'a name that is far too long is cut',
+  'a name that is far too long is cut, and keeps its extension (T210)',
   ourChoice('the specification bounds no name; headers are bounded'),
   async () => {
     const alice = await hs.user('alice');
-    const long = await download(alice, await uploaded(alice, 'x', 'image/png', 'x'.repeat(10_000)));
-    assert.ok((long.headers.get('content-disposition') ?? '').length < 1000);
+    for (const letter of ['x', ' ', '語']) {
+      const name = `${letter.repeat(letter === '語' ? 1500 : 4000)}.jpeg`;
+      const long = await download(alice, await uploaded(alice, 'x', 'image/png', name));
+      assert.match(long.headers.get('content-disposition') ?? '', /\.jpeg$/);
+      const all = [...long.headers].map(([key, value]) => `${key}: ${value}\r\n`).join('');
+      assert.ok(all.length < 4000, `${all.length}`);
+    }
   },
 );
 

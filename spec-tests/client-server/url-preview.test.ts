@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import sharp from 'sharp';
-import type { Client } from '../support/client.js';
+import { C, type Client } from '../support/client.js';
 import { startOwnServer } from '../support/homeserver.js';
 import { LEGACY, MEDIA, transfer } from '../support/media.js';
 
@@ -28,6 +28,11 @@ test.after(() => {
   site.close();
 });
 
+/** Whether the capabilities offer previews (MSC4452). */
+const isOffered = async (client: Client): Promise<boolean> => {
+  const { capabilities } = await client.ok('GET', `${C}/capabilities`);
+  return capabilities['io.element.msc4452.preview_url'].enabled;
+};
 const path = (url: string, base = MEDIA): string => `${base}/preview_url?url=${encodeURIComponent(url)}`;
 
 test('a page’s Open Graph, its image as local media; not for guests and strangers (T221)', async (t) => {
@@ -38,6 +43,7 @@ test('a page’s Open Graph, its image as local media; not for guests and strang
   });
   t.after(() => hs.stop());
   const alice: Client = await hs.user('alice');
+  assert.equal(await isOffered(alice), true);
   const { 'og:image': image, ...rest } = await alice.ok('GET', path(`${origin}/page`));
   assert.deepEqual(rest, {
     'og:title': 'Of stones & rivers',
@@ -97,6 +103,8 @@ test('previews are off unless the operator wants them (T221)', async (t) => {
   t.after(() => hs.stop());
   const before = asked.length;
   await hs.anonymous().fails(401, 'M_MISSING_TOKEN', 'GET', path(origin));
-  await (await hs.user('alice')).fails(404, 'M_UNRECOGNIZED', 'GET', path(origin));
+  const alice = await hs.user('alice');
+  for (const base of [MEDIA, LEGACY]) await alice.fails(403, 'M_FORBIDDEN', 'GET', path(origin, base));
+  assert.equal(await isOffered(alice), false);
   assert.equal(asked.length, before);
 });

@@ -1,5 +1,11 @@
 const MAX_TYPE_LENGTH = 255;
-const MAX_FILENAME_LENGTH = 255;
+/**
+ * Of a file name as it is encoded for the header. Any name that a file can have passes whole, in any script (255 characters of
+ * nine bytes each), and all headers together stay below the 4 KiB that reverse proxies read them into.
+ */
+const MAX_ENCODED_LENGTH = 3072;
+/** So much of a name's end, from its last dot on, says of what kind the file is. */
+const MAX_EXTENSION_LENGTH = 32;
 
 /** RFC 9110, section 8.3.1: `type/subtype`, and parameters that are at least printable ASCII. */
 const MEDIA_TYPE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*(?:;[\t -~]*)?$/;
@@ -42,11 +48,29 @@ export function sanitizedType(given: string | undefined): string {
   return given.trim();
 }
 
-/** A file name without control characters and of bounded length; undefined where nothing is left of it. */
+/**
+ * A file name without control characters, and otherwise as it was given (client-server API, GET /download). One that is too
+ * long for a header loses its middle and keeps its extension. Undefined where nothing is left of it.
+ */
 export function sanitizedFilename(given: string | undefined): string | undefined {
-  const printable = [...(given ?? '').toWellFormed()].filter((character) => !/\p{Cc}/u.test(character));
-  const name = printable.slice(0, MAX_FILENAME_LENGTH).join('').trim();
-  return name === '' ? undefined : name;
+  const name = (given ?? '').toWellFormed().replace(/\p{Cc}/gu, '');
+  if (name.trim() === '') return undefined;
+  if (encodedName(name).length <= MAX_ENCODED_LENGTH) return name;
+  const dot = name.lastIndexOf('.');
+  const end = dot >= 0 && name.length - dot <= MAX_EXTENSION_LENGTH ? name.slice(dot) : '';
+  let left = MAX_ENCODED_LENGTH - encodedName(end).length;
+  let start = '';
+  for (const character of name) {
+    left -= encodedName(character).length;
+    if (left < 0) break;
+    start += character;
+  }
+  return start + end;
+}
+
+/** RFC 8187, section 3.2.1, `value-chars`. */
+function encodedName(name: string): string {
+  return encodeURIComponent(name).replace(/['()*!]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 /** `type/subtype` in lower case, without parameters. */
@@ -63,6 +87,5 @@ export function disposition(contentType: string, filename: string | undefined): 
   const name = sanitizedFilename(filename);
   if (name === undefined) return kind;
   if (TOKEN.test(name)) return `${kind}; filename=${name}`;
-  const encoded = encodeURIComponent(name).replace(/['()*!]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
-  return `${kind}; filename*=utf-8''${encoded}`;
+  return `${kind}; filename*=utf-8''${encodedName(name)}`;
 }

@@ -83,9 +83,10 @@ async function thumbnail({ media }: App, { params, query, request }: ThumbnailIn
   return mediaReply(request, { ...made, filename: `thumbnail.${essence(made.contentType).slice('image/'.length)}` });
 }
 
+/** Where previews are switched off, they are forbidden (MSC4452), as the capability `preview_url` says. */
 async function preview({ media }: App, { query }: { readonly query: { readonly url: string } }): Promise<object> {
   const { previews } = media.options;
-  if (previews === undefined) throw new MatrixError('M_UNRECOGNIZED', 'This server makes no link previews');
+  if (previews === undefined) throw new MatrixError('M_FORBIDDEN', 'This server makes no link previews');
   return previewOf(media, previews, query.url);
 }
 
