@@ -22,11 +22,17 @@ const NOBODY: TypingNow = { position: 0, users: [] };
 export class Typing {
   readonly #store: Store;
   readonly #clock: Clock;
+  #newest: Position = 0;
   readonly #rooms = new Map<RoomNum, { position: Position; readonly users: Map<UserId, Timer> }>();
 
   constructor(store: Store, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
+  }
+
+  /** When any room's list last changed; 0 where nobody typed since the start. */
+  get newest(): Position {
+    return this.#newest;
   }
 
   /** Who is typing in a room, and since which position that is so. */
@@ -49,7 +55,7 @@ export class Typing {
       user,
       this.#clock.after(lasts, () => this.stop(room, user)),
     );
-    if (known === undefined) state.position = this.#store.ephemeral({ kind: 'typing', room });
+    if (known === undefined) state.position = this.#changed(room);
   }
 
   /** Ends a user's notice: they stopped, sent a message, or left. */
@@ -59,7 +65,12 @@ export class Typing {
     if (state === undefined || timer === undefined) return;
     timer.cancel();
     state.users.delete(user);
-    state.position = this.#store.ephemeral({ kind: 'typing', room });
+    state.position = this.#changed(room);
+  }
+
+  #changed(room: RoomNum): Position {
+    this.#newest = this.#store.ephemeral({ kind: 'typing', room });
+    return this.#newest;
   }
 
   close(): void {

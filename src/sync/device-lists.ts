@@ -50,9 +50,8 @@ export async function deviceListChanges(
   for (const room of departed) {
     for await (const user of joinedMembers(rooms, room)) candidates.add(user);
   }
-  for (const [room, membership] of view.rooms) {
-    if (membership.membership !== 'join' || entered.has(room)) continue;
-    if (changes.rooms !== undefined && !changes.rooms.has(room)) continue;
+  for (const room of changes.rooms ?? [...view.rooms.keys()]) {
+    if (view.rooms.get(room)?.membership !== 'join' || entered.has(room)) continue;
     const head = headOf(rooms, room);
     if (head === undefined || head.tip <= since) continue;
     const from = await rootAt(rooms, room, head, since);

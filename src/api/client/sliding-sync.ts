@@ -19,7 +19,7 @@ async function answer(
   asked: 'online' | 'offline' | 'unavailable',
   request: RequestInfo,
 ): Promise<JsonObject> {
-  const parsed = parseRequest(body, query, dialect, caller.user);
+  const parsed = { ...parseRequest(body, query, dialect, caller.user), asText: true };
   const viewer = { user: caller.user, device: caller.device, pair: `${caller.user} ${caller.device}` };
   const end = app.users.presences.syncing(caller.user, asked);
   try {

@@ -1,4 +1,5 @@
 import { MatrixError } from '#core/errors.js';
+import type { JsonObject } from '#core/json-value.js';
 import { type SlidingConnection, type SlidingSent, slidingConnections, slidingRooms } from '#store/schema.js';
 import type { Position, RoomNum, Store, Tx } from '#store/types.js';
 import type { Clock } from '#util/clock.js';
@@ -33,6 +34,21 @@ export interface Connection {
 interface Held {
   readonly generation: string;
   readonly rooms: Map<RoomNum, SlidingSent>;
+  /** How far each room was last looked at, its counts included, and had nothing new. */
+  readonly looked: Map<RoomNum, Position>;
+  settled?: Settled;
+}
+
+/** A request that had nothing new of rooms: until something concerns the user, it has nothing new again. */
+export interface Settled {
+  /** Names what was asked for (`askedName`). */
+  readonly asked: string;
+  /** Number of the answer that the client held. */
+  readonly counter: number;
+  /** So far nothing was new. */
+  readonly upTo: Position;
+  /** `lists` of the answer. */
+  readonly lists: JsonObject;
 }
 
 function unknownPos(): MatrixError {
@@ -101,18 +117,42 @@ export class Connections {
       dirty.add(room % BUCKETS);
     }
     if (connection.counter === 0) for (let bucket = 0; bucket < BUCKETS; bucket++) dirty.add(bucket);
+    const byBucket = new Map<number, [string, SlidingSent][]>([...dirty].map((bucket) => [bucket, []]));
+    for (const [room, row] of next) byBucket.get(room % BUCKETS)?.push([String(room), row]);
     await this.#store.commit((tx) => {
       const all = { ...(tx.get(slidingConnections, [user, device]) ?? {}) };
       all[name] = { generation, counter, positions: [connection.since ?? 0, upTo], usedTs: this.#clock.now() };
       tx.put(slidingConnections, [user, device], this.#bounded(tx, user, device, all));
-      for (const bucket of dirty) {
-        const held = [...next].filter(([room]) => room % BUCKETS === bucket);
+      for (const [bucket, held] of byBucket) {
         if (held.length === 0) tx.delete(slidingRooms, [user, device, name, bucket]);
         else tx.put(slidingRooms, [user, device, name, bucket], { generation, rooms: Object.fromEntries(held) });
       }
     });
-    this.#held.set(`${user} ${device} ${name}`, { generation, rooms: next });
+    const looked = this.#heldOf(connection)?.looked ?? new Map<RoomNum, Position>();
+    this.#held.set(`${user} ${device} ${name}`, { generation, rooms: next, looked });
     return `${upTo}_${generation}_${counter}`;
+  }
+
+  /** What is known of the same request at the same answer, where it had nothing new of rooms. */
+  settled(connection: Connection, asked: string): Settled | undefined {
+    const known = this.#heldOf(connection)?.settled;
+    return known?.asked === asked && known.counter === connection.counter ? known : undefined;
+  }
+
+  /** How far each room is known to have nothing new to the connection, its counts included; who looks keeps it up to date. */
+  looked(connection: Connection): Map<RoomNum, Position> {
+    return this.#heldOf(connection)?.looked ?? new Map();
+  }
+
+  /** Keeps in memory that a request had nothing new of rooms. */
+  settle(connection: Connection, settled: Settled): void {
+    const held = this.#heldOf(connection);
+    if (held !== undefined) held.settled = settled;
+  }
+
+  #heldOf({ user, device, name, generation }: Connection): Held | undefined {
+    const held = this.#held.get(`${user} ${device} ${name}`);
+    return held?.generation === generation ? held : undefined;
   }
 
   /** The position that the client holds already, for an answer in which nothing is new. */
@@ -159,7 +199,7 @@ export class Connections {
       if (row?.generation !== generation) continue;
       for (const [room, sent] of Object.entries(row.rooms)) rooms.set(Number(room), sent);
     }
-    this.#held.set(key, { generation, rooms });
+    this.#held.set(key, { generation, rooms, looked: new Map() });
     return rooms;
   }
 }

@@ -14,6 +14,8 @@ import { subscriptionPage } from '#sync/thread-subscriptions.js';
 import type { UserView } from '#sync/views.js';
 
 const MOST_TO_DEVICE = 100;
+/** Rooms whose receipts are read between two turns of the event loop. */
+const ROOM_SLICE = 100;
 const THREADS = 'io.element.msc4308.thread_subscriptions';
 
 /** A room of the answer, with the place from which its extensions tell on: undefined where the client has nothing. */
@@ -82,6 +84,7 @@ export async function extend(
     const global = await data.global();
     const byRoom: [string, JsonValue][] = [];
     for (const { wanted, after } of rooms) {
+      if (changes !== undefined && after !== undefined && !changes.accountData.has(wanted.head.id)) continue;
       if (!lets(wantsData, wanted)) continue;
       const events = await data.ofRoom(wanted.head.id, after === undefined);
       if (events.length > 0) byRoom.push([wanted.head.id, events]);
@@ -156,10 +159,15 @@ async function ephemeralByRoom(
   type: 'm.receipt' | 'm.typing',
 ): Promise<[RoomId, JsonValue][]> {
   const found: [RoomId, JsonValue][] = [];
+  let looked = 0;
   for (const { wanted, after } of rooms) {
     if (wanted.membership.membership !== 'join' || !lets(config, wanted)) continue;
     const isBehind = after === undefined || (span.since !== undefined && after < span.since);
     const changed = isBehind || changes?.receipts === undefined ? 'all' : (changes.receipts.get(wanted.room) ?? 'none');
+    const isStill =
+      type === 'm.receipt' ? changed === 'none' : after !== undefined && layer.typing.in(wanted.room).position <= after;
+    if (isStill) continue;
+    if (++looked % ROOM_SLICE === 0) await new Promise<void>((next) => setImmediate(next));
     const events = await ephemeralOf(
       layer.rooms,
       layer.typing,

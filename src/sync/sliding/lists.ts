@@ -3,9 +3,9 @@ import { isObject, own, ownObject } from '#core/json-value.js';
 import { findRoom, type Rooms, roomByNum } from '#rooms/rooms.js';
 import { summaryOf } from '#rooms/summary.js';
 import { accountData, type Membership, type RoomHead } from '#store/schema.js';
-import type { Position, RoomNum } from '#store/types.js';
+import type { Position, RoomNum, StateRoot } from '#store/types.js';
 import { isUnwantedInvite } from '#sync/invites.js';
-import { headOf } from '#sync/sections.js';
+import { headOf, rootAt } from '#sync/sections.js';
 import type { ListConfig, ListFilters, RoomConfig, SlidingRequest } from '#sync/sliding/request.js';
 import { combine } from '#sync/sliding/request.js';
 import type { UserView } from '#sync/views.js';
@@ -30,12 +30,22 @@ export interface Wanted {
   readonly counts: Readonly<Record<string, { readonly count: number }>>;
 }
 
+/** Rooms looked at between two turns of the event loop: after a start, each is read from the disk. */
+const LOOK_SLICE = 100;
+
 /** Rooms that the user is in, invited to, knocked on or was put out of; those they left only where `wasSent`. */
-function listedRooms(rooms: Rooms, view: UserView, wasSent: (room: RoomNum) => boolean): ListedRoom[] {
+async function listedRooms(
+  rooms: Rooms,
+  view: UserView,
+  wasSent: (room: RoomNum) => boolean,
+): Promise<readonly ListedRoom[]> {
   const listed: ListedRoom[] = [];
-  for (const [room, membership] of view.rooms) {
+  let looked = 0;
+  for (const room of [...view.rooms.keys()]) {
+    if (++looked % LOOK_SLICE === 0) await new Promise<void>((next) => setImmediate(next));
+    const membership = view.rooms.get(room);
     const head = headOf(rooms, room);
-    if (head === undefined || membership.forgotten) continue;
+    if (head === undefined || membership === undefined || membership.forgotten) continue;
     if (membership.membership === 'join') {
       listed.push({ room, head, membership, activity: head.tip });
       continue;
@@ -52,13 +62,13 @@ function listedRooms(rooms: Rooms, view: UserView, wasSent: (room: RoomNum) => b
 }
 
 /** The rooms that a request's lists and subscriptions match, each with its combined config (MSC4186). */
-export function wantedRooms(
+export async function wantedRooms(
   rooms: Rooms,
   view: UserView,
   request: SlidingRequest,
   wasSent: (room: RoomNum) => boolean,
-): Wanted {
-  const all = listedRooms(rooms, view, wasSent);
+): Promise<Wanted> {
+  const all = await listedRooms(rooms, view, wasSent);
   const byRoom = new Map<RoomNum, { listed: ListedRoom; configs: RoomConfig[]; lists: string[] }>();
   const add = (listed: ListedRoom, config: RoomConfig, list: string | undefined): void => {
     const entry = byRoom.get(listed.room) ?? { listed, configs: [], lists: [] };
@@ -68,7 +78,7 @@ export function wantedRooms(
   };
   const counts: [string, { count: number }][] = [];
   for (const [name, list] of request.lists) {
-    const matching = filtered(rooms, view.user, all, list.filters);
+    const matching = await filtered(rooms, view.user, all, list.filters);
     counts.push([name, { count: matching.length }]);
     for (const listed of windowsOf(matching, list.ranges)) add(listed, list, name);
   }
@@ -77,11 +87,14 @@ export function wantedRooms(
     const listed = room === undefined ? undefined : all.find((one) => one.room === room);
     if (listed !== undefined) add(listed, config, undefined);
   }
-  const wanted = [...byRoom.values()].map(({ listed, configs, lists }) => ({
-    ...listed,
-    lists,
-    config: combine(configs),
-  }));
+  /** By what is combined: most rooms are in the same lists. */
+  const combined = new Map<string, RoomConfig>();
+  const wanted = [...byRoom.values()].map(({ listed, configs, lists }) => {
+    const only = lists.length < configs.length ? undefined : JSON.stringify(lists);
+    const config = (only === undefined ? undefined : combined.get(only)) ?? combine(configs);
+    if (only !== undefined) combined.set(only, config);
+    return { ...listed, lists, config };
+  });
   return { rooms: wanted, counts: Object.fromEntries(counts) };
 }
 
@@ -116,10 +129,17 @@ function childrenOf(rooms: Rooms, all: readonly ListedRoom[], spaces: readonly s
   return children;
 }
 
-function filtered(rooms: Rooms, user: UserId, all: readonly ListedRoom[], filters: ListFilters): readonly ListedRoom[] {
+async function filtered(
+  rooms: Rooms,
+  user: UserId,
+  all: readonly ListedRoom[],
+  filters: ListFilters,
+): Promise<readonly ListedRoom[]> {
+  if (Object.values(filters).every((filter) => filter === undefined)) return all;
   const direct = filters.isDm === undefined ? undefined : directRooms(rooms, user);
   const children = filters.spaces === undefined ? undefined : childrenOf(rooms, all, filters.spaces);
-  return all.filter(({ room, head, membership }) => {
+  const lets = async (listed: ListedRoom): Promise<boolean> => {
+    const { room, head, membership } = listed;
     if (direct !== undefined && direct.has(head.id) !== filters.isDm) return false;
     if (filters.isInvited !== undefined && (membership.membership === 'invite') !== filters.isInvited) return false;
     if (children !== undefined && !children.has(head.id)) return false;
@@ -132,7 +152,7 @@ function filtered(rooms: Rooms, user: UserId, all: readonly ListedRoom[], filter
     const inside = membership.membership === 'join' || membership.previous === 'join';
     if (filters.isEncrypted !== undefined) {
       const encrypted = inside
-        ? rooms.trees.get(rooms.store, head.state, 'm.room.encryption', '') !== undefined
+        ? rooms.trees.get(rooms.store, await rootOf(rooms, listed), 'm.room.encryption', '') !== undefined
         : strippedContent(membership, 'm.room.encryption') !== undefined;
       if (encrypted !== filters.isEncrypted) return false;
     }
@@ -145,7 +165,19 @@ function filtered(rooms: Rooms, user: UserId, all: readonly ListedRoom[], filter
       if (filters.roomTypes !== undefined && !filters.roomTypes.includes(type)) return false;
     }
     return true;
-  });
+  };
+  const matching: ListedRoom[] = [];
+  for (const [index, listed] of all.entries()) {
+    if (await lets(listed)) matching.push(listed);
+    if (index % LOOK_SLICE === LOOK_SLICE - 1) await new Promise<void>((next) => setImmediate(next));
+  }
+  return matching;
+}
+
+/** State of a room that the user is in, or as it was when they left. */
+async function rootOf(rooms: Rooms, { room, head, membership }: ListedRoom): Promise<StateRoot> {
+  if (membership.membership === 'join') return head.state;
+  return rootAt(rooms, room, head, rooms.events.get(rooms.store, membership.event)?.order ?? membership.position);
 }
 
 function strippedContent(membership: Membership, type: string) {

@@ -1,6 +1,8 @@
 import { MatrixError } from '#core/errors.js';
 import { RoomId } from '#core/ids.js';
+import { stringifyJson } from '#core/json.js';
 import { isObject, type JsonObject, type JsonValue, own, ownString } from '#core/json-value.js';
+import { digest } from '#util/digest.js';
 
 /** Most lists and subscriptions of one request (MSC4186). */
 const MOST_LISTS = 100;
@@ -22,6 +24,8 @@ export interface RoomConfig {
   readonly exclude: readonly StatePattern[];
   /** Members of those who speak, as they speak. */
   readonly lazyMembers: boolean;
+  /** Short name of what state is asked for: another name means that more may be wanted. */
+  readonly stateName: string;
 }
 
 export interface ListFilters {
@@ -48,6 +52,8 @@ export interface SlidingRequest {
   readonly lists: ReadonlyMap<string, ListConfig>;
   readonly subscriptions: ReadonlyMap<RoomId, RoomConfig>;
   readonly extensions: JsonObject;
+  /** What is told of rooms stands in the answer as `JsonText`: very many rooms would be too much as objects. */
+  readonly asText?: boolean;
 }
 
 /** The stable form (/v4/sync), or the one that clients speak under `org.matrix.simplified_msc3575`. */
@@ -141,16 +147,16 @@ function roomConfig(json: JsonObject, dialect: Dialect, user: string): RoomConfi
     const pairs = pairsOf(required, user);
     // All state with lazily loaded members means all but the members: those come as they speak.
     const exclude: StatePattern[] = [];
-    return { timelineLimit, exclude, ...pairs };
+    return named({ timelineLimit, exclude, ...pairs });
   }
   if (required !== undefined && !isObject(required)) throw bad("'required_state' must be an object");
   const wanted = required ?? {};
-  return {
+  return named({
     timelineLimit,
     include: patternsOf(own(wanted, 'include'), 'include'),
     exclude: patternsOf(own(wanted, 'exclude'), 'exclude'),
     lazyMembers: booleanAt(wanted, 'lazy_members') ?? false,
-  };
+  });
 }
 
 function rangesOf(json: JsonObject): ListConfig['ranges'] {
@@ -221,9 +227,9 @@ export function parseRequest(
 /** The config that gives what any of `configs` gives (MSC4186, Combining room configs). */
 export function combine(configs: readonly RoomConfig[]): RoomConfig {
   const [first, ...rest] = configs;
-  if (first === undefined || rest.length === 0)
-    return first ?? { timelineLimit: 0, include: [], exclude: [], lazyMembers: false };
-  return {
+  if (first === undefined) return named({ timelineLimit: 0, include: [], exclude: [], lazyMembers: false });
+  if (rest.length === 0) return first;
+  return named({
     timelineLimit: Math.max(...configs.map((config) => config.timelineLimit)),
     include: configs.flatMap((config) => config.include),
     // Only what every config leaves out is left out of all of them together.
@@ -231,7 +237,7 @@ export function combine(configs: readonly RoomConfig[]): RoomConfig {
       rest.every((config) => config.exclude.some((one) => same(one, pattern))),
     ),
     lazyMembers: configs.some((config) => config.lazyMembers),
-  };
+  });
 }
 
 const same = (a: StatePattern, b: StatePattern): boolean => a.type === b.type && a.stateKey === b.stateKey;
@@ -250,9 +256,15 @@ export function wantsState(config: RoomConfig, type: string, stateKey: string): 
   });
 }
 
-/** A short name of what state a config asks for: another name means that more may be wanted. */
-export function stateName(config: RoomConfig): string {
+function named(config: Omit<RoomConfig, 'stateName'>): RoomConfig {
   const patterns = (list: readonly StatePattern[]): string[] =>
     list.map(({ type, stateKey }) => JSON.stringify([type ?? null, stateKey ?? null])).sort();
-  return JSON.stringify([patterns(config.include), patterns(config.exclude), config.lazyMembers]);
+  const state = JSON.stringify([patterns(config.include), patterns(config.exclude), config.lazyMembers]);
+  return { ...config, stateName: digest(state).slice(0, 10) };
+}
+
+/** Names what a request asks for of rooms: the same name, the same rooms. Where the client is makes no part of it. */
+export function askedName({ lists, subscriptions, extensions }: SlidingRequest, dialect: Dialect): string {
+  const ofRooms = Object.entries(extensions).filter(([name]) => name !== 'to_device');
+  return digest(stringifyJson([dialect, [...lists], [...subscriptions], ofRooms] as unknown as JsonValue));
 }

@@ -9,8 +9,7 @@ import type { LazyMembers } from '#sync/lazy-members.js';
 import { newestEvents, presentEvent, rootAt, type Span, summaryOf } from '#sync/sections.js';
 import type { Sent } from '#sync/sliding/connection.js';
 import type { WantedRoom } from '#sync/sliding/lists.js';
-import { type Dialect, stateName, wantsState } from '#sync/sliding/request.js';
-import { digest } from '#util/digest.js';
+import { type Dialect, wantsState } from '#sync/sliding/request.js';
 
 /** Events that make a room rise in a list (MSC4186, `bump_stamp`). */
 const BUMPS: ReadonlySet<string> = new Set([
@@ -43,17 +42,52 @@ export interface RoomContext {
   readonly since: Position | undefined;
 }
 
-/** What the client is told of one room, or undefined where nothing is new to it (MSC4186, Room results). */
+/** Why there is something to tell of a room. */
+export interface RoomNews {
+  /** Something happened in it, or the client has nothing of it. */
+  readonly changed: boolean;
+  /** More of its timeline is asked for than was sent. */
+  readonly expanded: boolean;
+  /** Other state is asked for than was sent. */
+  readonly widened: boolean;
+}
+
+const isInside = ({ membership }: WantedRoom): boolean =>
+  membership.membership === 'join' || membership.previous === 'join';
+
+/**
+ * What is new of a room to a connection that was sent `sent` of it; undefined where nothing is. Its counts are not read where
+ * `isCounted` says that they are as they were.
+ */
+export function roomNews(
+  { rooms, dialect }: RoomContext,
+  span: Span,
+  wanted: WantedRoom,
+  sent: Sent | undefined,
+  isCounted: boolean,
+): RoomNews | undefined {
+  if (sent === undefined) return { changed: true, expanded: false, widened: false };
+  const { room, head, membership, config } = wanted;
+  const inside = isInside(wanted);
+  const changed = (membership.membership === 'join' ? head.tip : membership.position) > sent.upTo;
+  const expanded = inside && config.timelineLimit > sent.timelineLimit;
+  const widened = inside && sent.state !== config.stateName;
+  if (changed || expanded || widened) return { changed, expanded, widened };
+  if (!inside || dialect === 'stable' || isCounted) return undefined;
+  const counted = rooms.store.get(unread, [span.viewer.user, room])?.position ?? 0;
+  return counted > sent.upTo ? { changed, expanded, widened } : undefined;
+}
+
+/** What the client is told of one room that has news (MSC4186, Room results). */
 export async function roomAnswer(
   context: RoomContext,
   span: Span,
   wanted: WantedRoom,
   sent: Sent | undefined,
-): Promise<RoomAnswer | undefined> {
+  news: RoomNews,
+): Promise<RoomAnswer> {
+  if (isInside(wanted)) return insideAnswer(context, span, wanted, sent, news);
   const { membership } = wanted;
-  if (membership.membership === 'join' || membership.previous === 'join')
-    return insideAnswer(context, span, wanted, sent);
-  if (sent !== undefined && membership.position <= sent.upTo) return undefined;
   const stripped = shownStripped(context.rooms, wanted.head, membership);
   return {
     timelineLimit: wanted.config.timelineLimit,
@@ -79,19 +113,14 @@ async function insideAnswer(
   span: Span,
   wanted: WantedRoom,
   sent: Sent | undefined,
-): Promise<RoomAnswer | undefined> {
+  { changed, expanded, widened }: RoomNews,
+): Promise<RoomAnswer> {
   const { rooms } = context;
   const { room, head, membership, config } = wanted;
   const gone = membership.membership !== 'join';
   const last = gone ? (rooms.events.get(rooms.store, membership.event)?.order ?? membership.position) : span.upTo;
   const upTo = Math.min(span.upTo, last);
   const counts = rooms.store.get(unread, [span.viewer.user, room]);
-  const expanded = sent !== undefined && config.timelineLimit > sent.timelineLimit;
-  const widened = sent !== undefined && sent.state !== shortName(stateName(config));
-  const changed = sent === undefined || (gone ? membership.position : head.tip) > sent.upTo;
-  const counted = context.dialect === 'unstable' && sent !== undefined && (counts?.position ?? 0) > sent.upTo;
-  if (!changed && !expanded && !widened && !counted) return undefined;
-
   const after: Order | undefined = sent === undefined || expanded ? undefined : sent.upTo;
   const page = await newestEvents(rooms, room, span, after, upTo, config.timelineLimit);
   const endRoot = await rootAt(rooms, room, head, upTo);
@@ -125,11 +154,6 @@ async function insideAnswer(
     ...(context.dialect === 'unstable' ? unreadCounts(counts?.threads ?? {}) : {}),
   };
   return { body, timelineLimit: Math.max(config.timelineLimit, changed ? 0 : (sent?.timelineLimit ?? 0)) };
-}
-
-/** A short form of a config's name, for the row that remembers it. */
-export function shortName(name: string): string {
-  return digest(name).slice(0, 10);
 }
 
 interface RequiredState {

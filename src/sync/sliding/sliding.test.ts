@@ -1,81 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MatrixError } from '#core/errors.js';
-import type { RoomId, UserId } from '#core/ids.js';
 import type { JsonObject } from '#core/json-value.js';
 import { createRoom } from '#rooms/create.js';
 import { changeMembership } from '#rooms/membership.js';
 import { sendEvent } from '#rooms/send.js';
-import { openTestRooms, type TestRooms } from '#rooms/testing.js';
-import { type OpenedSync, openSync } from '#sync/open.js';
+import { roomNums } from '#store/schema.js';
 import { markRead } from '#sync/read.js';
-import { type Dialect, parseRequest } from '#sync/sliding/request.js';
-import { slidingSync } from '#sync/sliding/sliding.js';
+import { parseRequest } from '#sync/sliding/request.js';
+import { type Answer, alice, ask, bob, join, publicRoom, say, world } from '#sync/sliding/testing.js';
 import { setAccountData } from '#users/account-data.js';
-import { openUsers, type Users } from '#users/users.js';
-import { seededRandom } from '#util/random.js';
 
-const alice = '@alice:test' as UserId;
-const bob = '@bob:test' as UserId;
-
-// biome-ignore lint/suspicious/noExplicitAny: answers are read by tests that state what they expect.
-type Answer = any;
-
-interface World extends AsyncDisposable {
-  readonly t: TestRooms;
-  readonly users: Users;
-  layer: OpenedSync;
-  restart(): void;
-}
-
-async function world(): Promise<World> {
-  const t = await openTestRooms();
-  const { store, clock } = t;
-  const users = openUsers({
-    store,
-    clock,
-    random: seededRandom('users'),
-    serverName: t.rooms.serverName,
-    rooms: { leave: async () => {}, showProfile: async () => {} },
-  });
-  const w: World = {
-    t,
-    users,
-    layer: openSync(t.rooms, users),
-    restart() {
-      w.layer.close();
-      w.layer = openSync(t.rooms, users);
-    },
-    async [Symbol.asyncDispose]() {
-      w.layer.close();
-      await t[Symbol.asyncDispose]();
-    },
-  };
-  return w;
-}
-
-function ask(
-  w: World,
-  user: UserId,
-  body: JsonObject,
-  pos?: string,
-  dialect: Dialect = 'unstable',
-  timeout = 0,
-): Promise<Answer> {
-  const request =
-    dialect === 'stable'
-      ? parseRequest({ ...body, timeout, ...(pos === undefined ? {} : { pos }) }, {}, dialect, user)
-      : parseRequest(body, { pos, timeout }, dialect, user);
-  const viewer = { user, device: 'D', pair: `${user} D` };
-  return slidingSync(w.layer, viewer, request, dialect, new AbortController().signal);
-}
-
-const say = (w: World, roomId: RoomId, sender: UserId, body: string) =>
-  sendEvent(w.t.rooms, { roomId, sender, type: 'm.room.message', content: { msgtype: 'm.text', body } });
-const publicRoom = (w: World, name: string) =>
-  createRoom(w.t.rooms, { creator: alice, body: { preset: 'public_chat', name } });
-const join = (w: World, roomId: RoomId, user: UserId) =>
-  changeMembership(w.t.rooms, { roomId, sender: user, target: user, action: 'join' });
 const bodies = (room: Answer): string[] => (room?.timeline ?? []).flatMap((e: Answer) => e.content.body ?? []);
 
 const all = (limit: number, more: JsonObject = {}): JsonObject => ({
@@ -162,6 +97,34 @@ test('a wait ends with a message, an invite and account data', async () => {
   assert.equal(read.rooms[roomId].notification_count, 0);
 });
 
+test('typing, receipts and data of a room are told while they last, of the rooms that are asked for', async () => {
+  await using w = await world();
+  const [roomId, other] = [await publicRoom(w, 'one'), await publicRoom(w, 'two')];
+  for (const room of [roomId, other]) await join(w, room, bob);
+  const eventId = await say(w, roomId, alice, 'hello');
+  const on = { enabled: true };
+  const body = { ...all(1), extensions: { account_data: on, receipts: on, typing: on } };
+  const { pos } = await ask(w, bob, body);
+  assert.deepEqual((await ask(w, bob, body, pos)).extensions, {});
+  const num = w.t.rooms.store.get(roomNums, [roomId])!;
+  w.layer.typing.start(num, alice);
+  const typing = await ask(w, bob, body, pos);
+  assert.deepEqual(typing.extensions, {
+    typing: { rooms: { [roomId]: { type: 'm.typing', content: { user_ids: [alice] } } } },
+  });
+  await setAccountData(w.users, bob, roomId, 'org.example', { a: 1 });
+  const data = await ask(w, bob, body, typing.pos);
+  assert.deepEqual(data.extensions, {
+    account_data: { global: [], rooms: { [roomId]: [{ type: 'org.example', content: { a: 1 } }] } },
+  });
+  w.layer.typing.stop(num, alice);
+  await markRead(w.t.rooms, w.layer.unread, { user: alice, roomId, eventId, type: 'm.read' });
+  const both = await ask(w, bob, body, data.pos);
+  assert.deepEqual(both.extensions.typing.rooms, { [roomId]: { type: 'm.typing', content: { user_ids: [] } } });
+  assert.deepEqual(Object.keys(both.extensions.receipts.rooms), [roomId]);
+  assert.deepEqual((await ask(w, bob, body, both.pos)).extensions, {});
+});
+
 test('a longer timeline is sent at once when it is asked for', async () => {
   await using w = await world();
   const roomId = await publicRoom(w, 'one');
@@ -239,6 +202,25 @@ test('whoever comes in is told of the room anew, whatever the connection had of 
   assert.deepEqual(types(back.rooms[roomId]), ['m.room.create', 'm.room.topic']);
   const quiet = await ask(w, bob, stated, back.pos);
   assert.deepEqual(quiet.rooms, {});
+});
+
+test('whoever left is not told by a filter what became of the room', async () => {
+  await using w = await world();
+  const roomId = await publicRoom(w, 'one');
+  await join(w, roomId, bob);
+  const plain = {
+    lists: { plain: { timeline_limit: 1, filters: { is_encrypted: false } } },
+    room_subscriptions: { [roomId]: { timeline_limit: 1 } },
+  };
+  const { pos } = await ask(w, bob, plain);
+  await changeMembership(w.t.rooms, { roomId, sender: alice, target: bob, action: 'kick' });
+  const out = await ask(w, bob, plain, pos);
+  assert.deepEqual([out.lists.plain.count, out.rooms[roomId].membership], [1, 'leave']);
+  const content = { algorithm: 'm.megolm.v1.aes-sha2' };
+  await sendEvent(w.t.rooms, { roomId, sender: alice, type: 'm.room.encryption', stateKey: '', content });
+  w.restart();
+  assert.equal((await ask(w, bob, plain, out.pos)).lists.plain.count, 1);
+  assert.equal((await ask(w, alice, plain)).lists.plain.count, 0);
 });
 
 test('the stable dialect and its filters', async () => {
