@@ -71,7 +71,8 @@ export function openHttpClient(options: HttpClientOptions): HttpClient {
   let opened: Promise<{ dispatcher: Dispatcher; send: typeof import('undici').request }> | undefined;
   const open = async () => {
     // Loaded on first use: a server that never asks another one is some 20 MB lighter without it.
-    const { Agent, buildConnector: build, request: send } = await import('undici');
+    // A CommonJS package that the bundle loads late has nothing but its default export.
+    const { Agent, buildConnector: build, request: send } = (await import('undici')).default;
     const { socketPath, mayConnect, authorities } = options;
     const trust = authorities === undefined ? {} : { ca: [...rootCertificates, authorities] };
     const connect =
