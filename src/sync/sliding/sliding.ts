@@ -1,5 +1,5 @@
 import { NO_SYNC_FILTER } from '#core/filter.js';
-import { stringifyJson } from '#core/json.js';
+import { JsonSlabs, stringifyJson } from '#core/json.js';
 import { type JsonObject, JsonText } from '#core/json-value.js';
 import type { Membership, SlidingSent } from '#store/schema.js';
 import type { Position, RoomNum } from '#store/types.js';
@@ -140,6 +140,12 @@ async function build(
   const sent = new Map<RoomNum, Omit<SlidingSent, 'at' | 'before'>>();
   const extended: ExtendedRoom[] = [];
   const looked = connections.looked(connection);
+  // All rooms at once can be many; news are few.
+  const slabs = since === undefined ? new JsonSlabs() : undefined;
+  const written = (body: JsonObject): JsonObject | JsonText => {
+    if (!request.asText) return body;
+    return slabs === undefined ? new JsonText(stringifyJson(body)) : slabs.write(body);
+  };
   let done = 0;
   for (const room of wanted.rooms) {
     const known = stillTrue(connections.sent(connection, room.room), room.membership);
@@ -156,7 +162,7 @@ async function build(
       continue;
     }
     const { body, timelineLimit } = await roomAnswer(context, span, room, known, news);
-    bodies.push([room.head.id, request.asText ? new JsonText(stringifyJson(body)) : body]);
+    bodies.push([room.head.id, written(body)]);
     sent.set(room.room, { upTo, timelineLimit, state: room.config.stateName });
     if (++done % ROOM_SLICE === 0) await new Promise<void>((next) => setImmediate(next));
   }
