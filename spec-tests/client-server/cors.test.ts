@@ -27,7 +27,7 @@ for (const path of [
   '/_matrix/client/versions',
   `${C}/no/such`,
 ]) {
-  test(`a preflight of ${path} is answered without doing anything`, async () => {
+  test(`a preflight of ${path} is answered without doing anything (T36)`, async () => {
     const answer = await fetch(hs.url + path, {
       method: 'OPTIONS',
       headers: {
@@ -42,7 +42,7 @@ for (const path of [
   });
 }
 
-test('answers and errors of every kind carry the headers', async () => {
+test('answers and errors of every kind carry the headers (T35)', async () => {
   const alice = await hs.user('alice');
   const token = { authorization: `Bearer ${alice.accessToken}` };
   const requests: readonly (readonly [number, string, RequestInit])[] = [

@@ -7,7 +7,7 @@ import { homeserver, startOwnServer } from '../support/homeserver.js';
 const hs = await homeserver();
 test.after(() => hs.stop());
 
-test('an unknown path is not recognised, whatever the method', async () => {
+test('an unknown path is not recognised, whatever the method (T35)', async () => {
   const alice = await hs.user('alice');
   for (const path of [`${C}/no/such/thing`, '/_matrix/client/v99/sync', '/_matrix/nothing', '/_matrix/client/v3']) {
     for (const method of ['GET', 'POST', 'PUT', 'DELETE']) {
@@ -16,7 +16,7 @@ test('an unknown path is not recognised, whatever the method', async () => {
   }
 });
 
-test('a known path with the wrong method is not allowed', async () => {
+test('a known path with the wrong method is not allowed (T35)', async () => {
   const alice = await hs.user('alice');
   for (const [method, path] of [
     ['DELETE', `${C}/login`],

@@ -280,7 +280,7 @@ test('queries and claims of another shape are refused', synapseDiffers('answers 
   }
 });
 
-test('names that JavaScript objects have are names like others', async () => {
+test('names that JavaScript objects have are names like others (T15)', async () => {
   const [alice, keys] = await equipped('alice');
   const bob = await hs.user('bob');
   const key = keys.oneTimeKey();

@@ -46,14 +46,14 @@ test('a knock is taken back by leaving, and refused by a kick', async () => {
   assert.equal(await alice.membership(room, bob.userId), 'leave');
 });
 
-test('nobody knocks on a room that takes none', synapseDiffers('answers 500 in version 6'), async () => {
+test('nobody knocks on a room that takes none (T98)', synapseDiffers('answers 500 in version 6'), async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   for (const body of [joinRule('invite'), joinRule('public'), joinRule('knock', '6')]) {
     await bob.fails(403, 'M_FORBIDDEN', 'POST', `${C}/knock/${seg(await alice.createRoom(body))}`, {});
   }
 });
 
-test('the invited, the joined and the banned do not knock', async () => {
+test('the invited, the joined and the banned do not knock (T98)', async () => {
   const [alice, bob, carol] = await hs.users('alice', 'bob', 'carol');
   const room = await alice.createRoom({ ...joinRule('knock'), invite: [bob.userId] });
   const knock = (client: typeof bob) => client.fails(403, NOT_NOW, 'POST', `${C}/knock/${seg(room)}`, {});

@@ -68,7 +68,7 @@ test(
   },
 );
 
-test('a user cannot name an authorising member themselves', async () => {
+test('a user cannot name an authorising member themselves (T99)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const club = await alice.createRoom({ preset: 'public_chat' });
   const room = await alice.createRoom(restricted([club]));
@@ -78,7 +78,7 @@ test('a user cannot name an authorising member themselves', async () => {
   });
 });
 
-test('knock_restricted: the club joins, others knock', async () => {
+test('knock_restricted: the club joins, others knock (T98, T99)', async () => {
   const [alice, bob, carol] = await hs.users('alice', 'bob', 'carol');
   const club = await alice.createRoom({ preset: 'public_chat' });
   const room = await alice.createRoom(restricted([club], 'knock_restricted', '10'));
@@ -91,7 +91,7 @@ test('knock_restricted: the club joins, others knock', async () => {
 });
 
 test(
-  'where nobody in the room may invite, a restricted join cannot be granted',
+  'where nobody in the room may invite, a restricted join cannot be granted (T99)',
   synapseDiffers('answers 404'),
   async () => {
     const [alice, bob] = await hs.users('alice', 'bob');

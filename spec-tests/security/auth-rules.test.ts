@@ -30,7 +30,7 @@ async function ranked(
 const LEVELS = (room: string): string => inRoom(room, 'state', 'm.room.power_levels', '');
 
 for (const version of VERSIONS) {
-  test(`levels bound what is sent (version ${version})`, async () => {
+  test(`levels bound what is sent (version ${version}) (T93)`, async () => {
     const { bob, carol, room } = await ranked(version, { events_default: 50, events: { 'org.example.free': 0 } });
     await bob.say(room, 'may');
     const path = inRoom(room, 'send', 'm.room.message', 't');
@@ -38,7 +38,7 @@ for (const version of VERSIONS) {
     await carol.send(room, 'org.example.free', {});
   });
 
-  test(`nobody raises themselves, or touches their equals (version ${version})`, async () => {
+  test(`nobody raises themselves, or touches their equals (version ${version}) (T95)`, async () => {
     const { alice, bob, carol, room } = await ranked(version, { events: { 'm.room.power_levels': 50 } });
     const levels = await alice.state(room, 'm.room.power_levels');
     const refused = (client: Client, users: Body, more: Body = {}): Promise<Body> =>
@@ -62,7 +62,7 @@ for (const version of VERSIONS) {
     await carol.ok('PUT', LEVELS(room), { ...promoted, users: { ...promoted.users, [carol.userId]: 0 } });
   });
 
-  test(`kicks and bans reach only those below (version ${version})`, async () => {
+  test(`kicks and bans reach only those below (version ${version}) (T97, T101)`, async () => {
     const { alice, bob, carol, room } = await ranked(version);
     const dave = await hs.user('dave');
     await dave.join(room);
@@ -77,7 +77,7 @@ for (const version of VERSIONS) {
     await bob.unban(room, carol.userId);
   });
 
-  test(`a state key that is a user id is that user’s (version ${version})`, async () => {
+  test(`a state key that is a user id is that user’s (version ${version}) (T102)`, async () => {
     const { alice, bob, carol, room } = await ranked(version, { state_default: 0 });
     await carol.setState(room, 'org.example.own', carol.userId, { mine: true });
     for (const client of [alice, bob]) {
@@ -86,7 +86,7 @@ for (const version of VERSIONS) {
     await carol.fails(403, 'M_FORBIDDEN', 'PUT', inRoom(room, 'state', 'org.example.own', '@not-me'), {});
   });
 
-  test(`the creation is never made again nor taken away (version ${version})`, async () => {
+  test(`the creation is never made again nor taken away (version ${version}) (T91, T105, T122)`, async () => {
     const { alice, room } = await ranked(version);
     const again = await alice.request('PUT', inRoom(room, 'state', 'm.room.create', ''), { room_version: '1' });
     assert.ok([400, 403].includes(again.status), String(again.status));
@@ -97,7 +97,7 @@ for (const version of VERSIONS) {
     await alice.say(room, 'still works');
   });
 
-  test(`a member event is of a known kind and about whom it may be (version ${version})`, async () => {
+  test(`a member event is of a known kind and about whom it may be (version ${version}) (T97, T103)`, async () => {
     const { alice, bob, carol, room } = await ranked(version);
     const member = (of: Client): string => inRoom(room, 'state', 'm.room.member', of.userId);
     for (const membership of ['foo', 5, null, {}]) {
@@ -121,7 +121,7 @@ for (const [what, levels] of Object.entries({
   'events that are no object': { events: [] },
   'notifications that are no object': { notifications: 5 },
 } as Record<string, Body>)) {
-  test(`from version 10 on, power levels take no ${what}`, async () => {
+  test(`from version 10 on, power levels take no ${what} (T94)`, async () => {
     const { alice, room } = await ranked('10');
     const now = await alice.state(room, 'm.room.power_levels');
     const answer = await alice.request('PUT', LEVELS(room), { ...now, ...levels });
@@ -130,7 +130,7 @@ for (const [what, levels] of Object.entries({
   });
 }
 
-test('one joins only for oneself, by a rule that is known', async () => {
+test('one joins only for oneself, by a rule that is known (T97)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   for (const join_rule of ['invite', 'private', 'unheard_of']) {
     const room = await alice.createRoom();
@@ -141,7 +141,7 @@ test('one joins only for oneself, by a rule that is known', async () => {
   }
 });
 
-test('two redactions that name each other, and one that names itself, end well', async () => {
+test('two redactions that name each other, and one that names itself, end well (T106)', async () => {
   const alice = await hs.user('alice');
   const room = await alice.createRoom();
   const eventId = await alice.say(room, 'x');

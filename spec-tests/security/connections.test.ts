@@ -45,7 +45,7 @@ async function trickle(start: string): Promise<string> {
   return answer;
 }
 
-test('37, 38: what arrives byte by byte is cut off', { concurrency: true }, async (t) => {
+test('what arrives byte by byte is cut off (T37, T38)', { concurrency: true }, async (t) => {
   const alice = await hs.user('alice');
   const room = await alice.createRoom();
   const sending = `PUT ${inRoom(room, 'send', 'm.room.message', 'slow')} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${alice.accessToken}\r\n`;
@@ -67,7 +67,7 @@ test('37, 38: what arrives byte by byte is cut off', { concurrency: true }, asyn
   assert.deepEqual(events.filter(({ type }: { type: string }) => type === 'm.room.message').length, 1);
 });
 
-test('39: thousands of idle sockets and waiting syncs leave the server to others', async (t) => {
+test('thousands of idle sockets and waiting syncs leave the server to others (T39, T40)', async (t) => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await bob.join(room);
@@ -115,7 +115,7 @@ test('39: thousands of idle sockets and waiting syncs leave the server to others
   await (await bob.login()).ok('GET', `${C}/account/whoami`);
 });
 
-test('39: one address can not take all connections', ourChoice('the option and the bound are ours'), async (t) => {
+test('one address can not take all connections (T39)', ourChoice('the option and the bound are ours'), async (t) => {
   const ours = await startOwnServer({ RUNNEL_TRUSTED_PROXIES: '192.0.2.1' });
   t.after(() => ours.stop());
   const sockets: Socket[] = [];

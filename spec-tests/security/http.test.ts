@@ -40,13 +40,13 @@ for (const [what, lines, body] of [
   ['a length in hexadecimal', ['Content-Length: 0x2'], '{}'],
   ['an unknown transfer encoding', ['Transfer-Encoding: xchunked'], '2\r\n{}\r\n0\r\n\r\n'],
 ] as const) {
-  test(`a request with ${what} is refused`, async () => {
+  test(`a request with ${what} is refused (T25)`, async () => {
     const { status } = await exchange(head(`POST ${C}/login HTTP/1.1`, 'Host: x', ...lines) + body);
     assert.ok([400, 501].includes(status) || status === 0, String(status));
   });
 }
 
-test('JSON of any content type, and of none, is read', async () => {
+test('JSON of any content type, and of none, is read (T27)', async () => {
   for (const type of ['application/octet-stream', 'text/plain', undefined]) {
     const answer = await fetch(hs.url + inRoom(room, 'send', 'm.room.message', `type-${type}`), {
       method: 'PUT',
@@ -58,7 +58,7 @@ test('JSON of any content type, and of none, is read', async () => {
   }
 });
 
-test('a form is no JSON', async () => {
+test('a form is no JSON (T26)', async () => {
   const form = new FormData();
   form.set('type', 'm.login.password');
   const answer = await fetch(`${hs.url}${C}/login`, { method: 'POST', body: form });
@@ -66,7 +66,7 @@ test('a form is no JSON', async () => {
   await answer.body?.cancel();
 });
 
-test('a body of many megabytes is too large', synapseDiffers('answers 400'), async () => {
+test('a body of many megabytes is too large (T29)', synapseDiffers('answers 400'), async () => {
   const answer = await alice
     .request('PUT', inRoom(room, 'send', 'm.room.message', 'huge'), JSON.stringify({ body: 'x'.repeat(20_000_000) }))
     .catch((error: Error) => ({ status: 413, body: { errcode: 'M_TOO_LARGE', error: error.message } }));
@@ -74,12 +74,12 @@ test('a body of many megabytes is too large', synapseDiffers('answers 400'), asy
   await alice.ok('GET', `${C}/account/whoami`);
 });
 
-test('names of 255 bytes, escaped to three times that, find their way', async () => {
+test('names of 255 bytes, escaped to three times that, find their way (T30)', async () => {
   const type = '%'.repeat(255);
   await alice.fails(404, 'M_NOT_FOUND', 'GET', inRoom(room, 'state', type, '%'.repeat(255)));
 });
 
-test('an escaped slash stays inside its segment, and nothing is decoded twice', async () => {
+test('an escaped slash stays inside its segment, and nothing is decoded twice (T31)', async () => {
   await alice.setState(room, 'org.example.path', 'a/b', { n: 1 });
   await alice.setState(room, 'org.example.path', 'a%2Fb', { n: 2 });
   const path = inRoom(room, 'state', 'org.example.path');
@@ -95,27 +95,27 @@ for (const path of [
   '/_matrix/.%2e/_matrix/client/versions',
   '/_matrix/client/./versions',
 ]) {
-  test(`${path} is not made into another path`, async () => {
+  test(`${path} is not made into another path (T33)`, async () => {
     const { status } = await exchange(head(`GET ${path} HTTP/1.1`, 'Host: x', 'Connection: close'));
     assert.ok([400, 404].includes(status), String(status));
   });
 }
 
-test('a broken escape in the path is a bad request', async () => {
+test('a broken escape in the path is a bad request (T32)', async () => {
   for (const path of [`${C}/profile/%`, `${C}/profile/%zz`, `${C}/profile/%ff%fe`]) {
     const { status } = await exchange(head(`GET ${path} HTTP/1.1`, 'Host: x', 'Connection: close'));
     assert.ok([400, 404].includes(status), `${path}: ${status}`);
   }
 });
 
-test('headers without measure are refused', async () => {
+test('headers without measure are refused (T41)', async () => {
   const { status } = await exchange(
     head('GET /_matrix/client/versions HTTP/1.1', 'Host: x', `X-Long: ${'x'.repeat(20_000)}`),
   );
   assert.ok([400, 431, 0].includes(status), String(status));
 });
 
-test('tokens of nobody in any parameter are bad requests, and limits are bounded', async () => {
+test('tokens of nobody in any parameter are bad requests, and limits are bounded (T42, T43)', async () => {
   const messages = inRoom(room, 'messages');
   for (const path of [
     messages + query({ dir: 'b', from: '\0' }),
@@ -135,7 +135,7 @@ test('tokens of nobody in any parameter are bad requests, and limits are bounded
   }
 });
 
-test('what goes wrong says nothing of the inside', async () => {
+test('what goes wrong says nothing of the inside (T47)', async () => {
   for (const [method, path, body] of [
     ['GET', `${C}/profile/${seg('@\0:\u{10FFFF}')}`, undefined],
     ['PUT', inRoom('!\0', 'send', '\0', '\0'), {}],
@@ -148,7 +148,7 @@ test('what goes wrong says nothing of the inside', async () => {
   }
 });
 
-test('a forwarded address is believed from a known proxy only', ourChoice('the option is ours'), async (t) => {
+test('a forwarded address is believed from a known proxy only (T45)', ourChoice('the option is ours'), async (t) => {
   const ours = await startOwnServer({ RUNNEL_RATE_LIMITS: 'on', RUNNEL_TRUSTED_PROXIES: '192.0.2.1' });
   t.after(() => ours.stop());
   const statuses: number[] = [];

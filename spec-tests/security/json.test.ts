@@ -26,7 +26,7 @@ async function raw(
   return { status: answer.status, errcode: parsed.errcode ?? '' };
 }
 
-test('bytes that are no UTF-8 are no JSON', async () => {
+test('bytes that are no UTF-8 are no JSON (T1)', async () => {
   const body = Buffer.concat([Buffer.from('{"body":"'), Buffer.from([0xff]), Buffer.from('"}')]);
   assert.deepEqual(await raw(body), { status: 400, errcode: 'M_NOT_JSON' });
 });
@@ -41,7 +41,7 @@ for (const body of [
   '{"a":01}',
   '{} {}',
 ]) {
-  test(`${JSON.stringify(body)} is no JSON`, async () => {
+  test(`${JSON.stringify(body)} is no JSON (T2)`, async () => {
     assert.deepEqual(await raw(body), { status: 400, errcode: 'M_NOT_JSON' });
   });
 }
@@ -55,12 +55,12 @@ for (const value of [
   '123456789012345678901234567890',
 ]) {
   const differs = value === '1e2000' || value === '1e400' ? synapseDiffers('answers 500') : {};
-  test(`an event holds no ${value}`, differs, async () => {
+  test(`an event holds no ${value} (T2, T3, T4)`, differs, async () => {
     assert.deepEqual(await raw(`{"x":[{"y":${value}}]}`), { status: 400, errcode: 'M_BAD_JSON' });
   });
 }
 
-test('the largest and smallest integers come back as they were', async () => {
+test('the largest and smallest integers come back as they were (T3)', async () => {
   for (const value of [9007199254740991, -9007199254740991]) {
     const id = await alice.send(room, 'org.example.json', { value });
     assert.equal((await alice.event(room, id)).content['value'], value);
@@ -90,7 +90,7 @@ const BODIES: readonly (readonly [string, string])[] = [
 for (const [method, path] of BODIES) {
   const differs = /invite|pushrules/.test(path) ? synapseDiffers('answers otherwise for null') : {};
   test(
-    `${method} ${path.replace(room, '!room').replace(alice.userId, '@alice')} takes an object and nothing else`,
+    `${method} ${path.replace(room, '!room').replace(alice.userId, '@alice')} takes an object and nothing else (T19)`,
     differs,
     async () => {
       for (const body of ['[]', '"x"', 'null', '1', 'true']) {
@@ -104,7 +104,7 @@ for (const [method, path] of BODIES) {
 
 const NAMES = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'valueOf'] as const;
 
-test('names that mean something to JavaScript are event types, state keys and content like others', async () => {
+test('names that mean something to JavaScript are event types, state keys and content like others (T12, T13, T15)', async () => {
   for (const name of NAMES) {
     await alice.fails(404, 'M_NOT_FOUND', 'GET', inRoom(room, 'state', name, ''));
     await alice.fails(404, 'M_NOT_FOUND', 'GET', inRoom(room, 'state', 'org.example.js', name));
@@ -119,7 +119,7 @@ test('names that mean something to JavaScript are event types, state keys and co
   }
 });
 
-test('the same names are profile fields, push rules, filters and devices like others', async () => {
+test('the same names are profile fields, push rules, filters and devices like others (T15)', async () => {
   for (const name of NAMES) {
     const rule = `${C}/pushrules/global/override/${name}`;
     await alice.fails(404, 'M_NOT_FOUND', 'GET', rule);
@@ -137,7 +137,7 @@ test('the same names are profile fields, push rules, filters and devices like ot
   }
 });
 
-test('a member event whose content only inherits a membership is none', async () => {
+test('a member event whose content only inherits a membership is none (T14)', async () => {
   const bob = await hs.user('bob');
   const open = await alice.createRoom({ preset: 'public_chat' });
   const answer = await raw(
@@ -150,7 +150,7 @@ test('a member event whose content only inherits a membership is none', async ()
   await bob.join(open);
 });
 
-test('deep nesting is refused quickly, and the server goes on', async () => {
+test('deep nesting is refused quickly, and the server goes on (T16, T17)', async () => {
   const began = performance.now();
   for (const body of ['['.repeat(60_000), `{"a":${'['.repeat(20_000)}${']'.repeat(20_000)}}`]) {
     const { status } = await raw(body);
@@ -162,11 +162,11 @@ test('deep nesting is refused quickly, and the server goes on', async () => {
   await alice.ok('GET', '/_matrix/client/versions');
 });
 
-test('depth that is left to us: a hundred levels pass', ourChoice('the limit is ours'), async () => {
+test('depth that is left to us: a hundred levels pass (T16)', ourChoice('the limit is ours'), async () => {
   await raw(`{"a":${'['.repeat(90)}${']'.repeat(90)}}`).then(({ status }) => assert.equal(status, 200));
 });
 
-test('of a key that comes twice one value counts, the same one everywhere', async () => {
+test('of a key that comes twice one value counts, the same one everywhere (T7)', async () => {
   const path = sendPath();
   const answer = await fetch(hs.url + path, {
     method: 'PUT',
@@ -182,7 +182,7 @@ test('of a key that comes twice one value counts, the same one everywhere', asyn
   assert.deepEqual(content, { a: 2 });
 });
 
-test('JSON inside of a query is read as strictly', synapseDiffers('takes a list for a filter'), async () => {
+test('JSON inside of a query is read as strictly (T21)', synapseDiffers('takes a list for a filter'), async () => {
   for (const path of [
     `${C}/sync${query({ filter: '{bad' })}`,
     inRoom(room, 'messages') + query({ dir: 'b', filter: '{bad' }),
@@ -194,7 +194,7 @@ test('JSON inside of a query is read as strictly', synapseDiffers('takes a list 
 });
 
 test(
-  'a NUL and a lone surrogate do no harm wherever there is text',
+  'a NUL and a lone surrogate do no harm wherever there is text (T8, T22)',
   synapseDiffers('answers 500 for some'),
   async () => {
     const odd = 'a\0b';
@@ -218,7 +218,7 @@ test(
   },
 );
 
-test('ranges of one room never hold another’s, whatever the keys', async () => {
+test('ranges of one room never hold another’s, whatever the keys (T23)', async () => {
   const [a, b] = [await alice.createRoom(), await alice.createRoom()];
   await alice.setState(a, 'org.example.a', 'b\0c', { in: 'a1' });
   await alice.setState(a, 'org.example.a\0b', 'c', { in: 'a2' });

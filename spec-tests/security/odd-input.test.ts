@@ -10,7 +10,7 @@ import { ourChoice } from '../support/known.js';
 const hs = await startOwnServer();
 test.after(() => hs.stop());
 
-test('42: a token of nobody is a bad request wherever one is taken', async () => {
+test('a token of nobody is a bad request wherever one is taken (T42)', async () => {
   const alice = await hs.user('alice');
   const room = await alice.createRoom();
   const root = await alice.say(room, 'root');
@@ -33,7 +33,7 @@ test('42: a token of nobody is a bad request wherever one is taken', async () =>
   }
 });
 
-test('22: NUL in any text neither cuts it off nor stops what reads it', async () => {
+test('NUL in any text neither cuts it off nor stops what reads it (T22)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat', name: 'be\0fore', topic: 'to\0pic' });
   await bob.join(room);

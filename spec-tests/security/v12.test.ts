@@ -7,7 +7,7 @@ import { homeserver } from '../support/homeserver.js';
 const hs = await homeserver();
 test.after(() => hs.stop());
 
-test('the room id is the hash of the create event, which every API shows with the room id', async () => {
+test('the room id is the hash of the create event, which every API shows with the room id (T114, T122)', async () => {
   const alice = await hs.user('alice');
   const room = await alice.createRoom({ room_version: '12' });
   assert.match(room, /^![A-Za-z0-9_-]{43}$/);
@@ -27,7 +27,7 @@ test('the room id is the hash of the create event, which every API shows with th
   }
 });
 
-test('two rooms made the same way are two rooms', async () => {
+test('two rooms made the same way are two rooms (T116)', async () => {
   const alice = await hs.user('alice');
   const rooms = await Promise.all(Array.from({ length: 8 }, () => alice.createRoom({ room_version: '12' })));
   assert.equal(new Set(rooms).size, 8);
@@ -40,7 +40,7 @@ for (const [what, additional_creators] of Object.entries({
   'a user id without a server': ['@bob'],
   'a name of more than 255 bytes': [`@${'b'.repeat(255)}:localhost`],
 })) {
-  test(`additional creators are not ${what}`, async () => {
+  test(`additional creators are not ${what} (T117)`, async () => {
     const alice = await hs.user('alice');
     const request = { room_version: '12', creation_content: { additional_creators } };
     const answer = await alice.request('POST', `${C}/createRoom`, request);
@@ -48,7 +48,7 @@ for (const [what, additional_creators] of Object.entries({
   });
 }
 
-test('creators stand in no power levels', async () => {
+test('creators stand in no power levels (T118)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   for (const users of [{ [alice.userId]: 100 }, { [bob.userId]: 100 }]) {
     const answer = await alice.request('POST', `${C}/createRoom`, {
@@ -70,7 +70,7 @@ test('creators stand in no power levels', async () => {
   }
 });
 
-test('the highest level there is does not reach a creator', async () => {
+test('the highest level there is does not reach a creator (T119)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({
     room_version: '12',
@@ -86,7 +86,7 @@ test('the highest level there is does not reach a creator', async () => {
   await alice.kick(room, bob.userId);
 });
 
-test('a tombstone needs more than an administrator has', async () => {
+test('a tombstone needs more than an administrator has (T122)', async () => {
   const alice = await hs.user('alice');
   const room = await alice.createRoom({ room_version: '12' });
   const levels = await alice.state(room, 'm.room.power_levels');
@@ -105,7 +105,7 @@ test('an additional creator has the power of a creator', async () => {
   await bob.ok('POST', inRoom(room, 'upgrade'), { new_version: '12' });
 });
 
-test('a room id with a server is none of version 12’s', async () => {
+test('a room id with a server is none of version 12’s (T125)', async () => {
   const alice = await hs.user('alice');
   const room = await alice.createRoom({ room_version: '12' });
   const answer = await alice.request('GET', inRoom(`${room}:${hs.serverName}`, 'state'));

@@ -97,7 +97,7 @@ test('a join that is not what it should be is refused, and nothing is kept of it
   assert.equal((members['chunk'] as unknown[]).length, 1);
 });
 
-test('who is banned does not get in with a template from before', async () => {
+test('who is banned does not get in with a template from before (T97)', async () => {
   const alice = await hs.user('alice');
   const roomId = await alice.createRoom({ preset: 'public_chat' });
   const charlie = peer.user('charlie');
@@ -118,7 +118,7 @@ test('the access control list keeps a server out', async () => {
   assert.equal((await peer.sendJoin(roomId, join)).status, 403);
 });
 
-test('a restricted room lets in whom this server can vouch for, and signs for it', async () => {
+test('a restricted room lets in whom this server can vouch for, and signs for it (T99)', async () => {
   const alice = await hs.user('alice');
   const lobby = await alice.createRoom({ preset: 'public_chat' });
   const rule = { join_rule: 'restricted', allow: [{ type: 'm.room_membership', room_id: lobby }] };

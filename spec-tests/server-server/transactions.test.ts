@@ -62,7 +62,7 @@ test('a repeated transaction gets the same answer and does nothing more', async 
   assert.deepEqual(await bodies(alice, room), ['first']);
 });
 
-test('bad events are refused one by one, and the good one among them is taken', async () => {
+test('bad events are refused one by one, and the good one among them is taken (T91)', async () => {
   const { alice, charlie, room } = await scene();
   const base = peer.event(room, { type: 'm.room.message', sender: charlie, content: { body: 'bad' } });
   const huge = { sender: charlie, type: 'm.room.message', content: { body: 'x'.repeat(66_000) } };
@@ -108,7 +108,7 @@ test('events of a server that the room denies are not taken', async () => {
   assert.deepEqual(await bodies(alice, room), ['before']);
 });
 
-test('an event that the room no longer allows is kept from clients, and what builds on it is not', async () => {
+test('an event that the room no longer allows is kept from clients, and what builds on it is not (T109)', async () => {
   const { alice, charlie, room } = await scene();
   const fork = [...room.latest];
   const other = peer.user('dora');
@@ -195,7 +195,7 @@ test('state from elsewhere that nobody signed does not get in', async () => {
   peer.answers.clear();
 });
 
-test('an event behind a gap that nobody closes is refused, and taken when it comes again with what was missing', async () => {
+test('an event behind a gap that nobody closes is refused, and taken when it comes again with what was missing (T111)', async () => {
   const { alice, charlie, room } = await scene();
   const lost = peer.say(room, charlie, 'lost');
   const last = peer.say(room, charlie, 'last');
@@ -206,7 +206,7 @@ test('an event behind a gap that nobody closes is refused, and taken when it com
   assert.deepEqual(await bodies(alice, room), ['last', 'lost']);
 });
 
-test('an event that a rejected one authorises is rejected, and what builds on it is not', async () => {
+test('an event that a rejected one authorises is rejected, and what builds on it is not (T90)', async () => {
   const { alice, charlie, room } = await scene();
   const rejected = peer.event(room, { type: 'm.room.power_levels', sender: charlie, stateKey: '', content: {} });
   const refused = await peer.send([rejected]);
@@ -247,7 +247,7 @@ test('a room that nobody here is in is left alone', async () => {
   assert.deepEqual(await peer.send([elsewhere]), {});
 });
 
-test('a redaction waits for its event, and is shown only where it takes effect', async () => {
+test('a redaction waits for its event, and is shown only where it takes effect (T104)', async () => {
   const { alice, charlie, room } = await scene();
   const hers = await alice.say(room.id, 'mine');
   const target = peer.event(room, { type: 'm.room.message', sender: charlie, content: { body: 'secret' } });

@@ -24,7 +24,7 @@ const kindOf = (act: () => unknown): string => {
   return 'accepted';
 };
 
-test('bytes that are not UTF-8 are not JSON', () => {
+test('bytes that are not UTF-8 are not JSON (T1)', () => {
   const inside = (...bytes: number[]): Buffer =>
     Buffer.concat([Buffer.from('{"a":"'), Buffer.from(bytes), Buffer.from('"}')]);
   assert.equal(
@@ -54,7 +54,7 @@ test('bytes that are not UTF-8 are not JSON', () => {
   assert.deepEqual(parseJson(inside(0xf0, 0x9f, 0x98, 0x80)), { a: '😀' });
 });
 
-test('text that is not JSON is refused with exact numbers as without', () => {
+test('text that is not JSON is refused with exact numbers as without (T2)', () => {
   const bad = [
     ...['', ' ', '{', '[1,]', '{"a":1,}', '{a:1}', "{'a':1}", '[1 2]', '{"a" 1}', '{"a":1}x', 'nul', 'truex', '"a'],
     ...['NaN', '[NaN]', 'Infinity', '-Infinity', '[-]', '01', '[1.]', '.5', '1e', '+1', '0x10', '[1.0,01]', '--1'],
@@ -75,7 +75,7 @@ test('text that is not JSON is refused with exact numbers as without', () => {
   }
 });
 
-test('nesting is bounded before anything is built', () => {
+test('nesting is bounded before anything is built (T16, T17)', () => {
   const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
   assert.equal(
     kindOf(() => parseJson(nested(100))),
@@ -100,7 +100,7 @@ test('nesting is bounded before anything is built', () => {
   assert.deepEqual(parseJson(`["${'['.repeat(500)}\\"${'{'.repeat(500)}"]`), [`${'['.repeat(500)}"${'{'.repeat(500)}`]);
 });
 
-test('lone surrogates are refused, pairs are not', () => {
+test('lone surrogates are refused, pairs are not (T8)', () => {
   for (const text of ['"\\ud800"', '{"\\udc00":1}', '["\\udc00\\ud800"]', '"\\uD83D x \\uDE00"']) {
     assert.equal(
       kindOf(() => parseJson(text)),
@@ -121,12 +121,12 @@ test('lone surrogates are refused, pairs are not', () => {
   assert.equal(parseJson('"\\\\ud800"'), '\\ud800', 'an escaped backslash, not an escape');
 });
 
-test('of duplicate keys the last one wins', () => {
+test('of duplicate keys the last one wins (T7)', () => {
   assert.equal(canonicalJson(parseJson('{"a":1,"b":0,"a":2}')), '{"a":2,"b":0}');
   assert.equal(canonicalJson(exact('{"a":1.5,"b":0,"a":2}')), '{"a":2,"b":0}');
 });
 
-test('keys that mean something to JavaScript are data', () => {
+test('keys that mean something to JavaScript are data (T12, T13, T15)', () => {
   const names = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'valueOf', 'toJSON'];
   for (const name of names) {
     for (const text of [`{"${name}":{"membership":"join"}}`, `{"x":1.5,"${name}":{"membership":"join"}}`]) {
@@ -145,7 +145,7 @@ test('keys that mean something to JavaScript are data', () => {
   );
 });
 
-test('plain numbers must be finite', () => {
+test('plain numbers must be finite (T2)', () => {
   assert.equal(
     kindOf(() => parseJson('{"x":1e400}')),
     'badNumber',
@@ -157,7 +157,7 @@ test('plain numbers must be finite', () => {
   assert.deepEqual(parseJson('[1.0,1e2,-1.5e-3]'), [1, 100, -0.0015]);
 });
 
-test('exact numbers keep value and form', () => {
+test('exact numbers keep value and form (T4, T5)', () => {
   const kept: Record<string, string> = {
     '9007199254740991': '9007199254740991',
     '-9007199254740991': '-9007199254740991',
@@ -194,7 +194,7 @@ test('exact numbers keep value and form', () => {
   }
 });
 
-test('a number beyond everything spoils only what it stands in', () => {
+test('a number beyond everything spoils only what it stands in (T2, T6)', () => {
   const value = exact('{"bad":{"x":1e400},"good":{"y":1}}') as JsonObject;
   assert.equal(canonicalJson(value['good'] as JsonObject), '{"y":1}');
   assert.equal(
@@ -221,7 +221,7 @@ test('integers are exact up to 4,300 digits, the sign not counted', () => {
   }
 });
 
-test('strict canonical JSON of versions 6 and later has only safe integers', () => {
+test('strict canonical JSON of versions 6 and later has only safe integers (T3, T4)', () => {
   for (const text of ['9007199254740992', '-9007199254740992', '1.0', '1e2', '-0', '-0.0', '1e400', '0.5']) {
     assert.notEqual(strictCanonicalProblem(exact(`{"a":[{"b":${text}}]}`)), undefined, text);
   }
@@ -247,7 +247,7 @@ test('canonical JSON: the examples of the specification', () => {
   for (const [text, canonical] of examples) assert.equal(canonicalJson(parseJson(text)), canonical);
 });
 
-test('canonical JSON: keys stand in code-point order', () => {
+test('canonical JSON: keys stand in code-point order (T9)', () => {
   const order = (...keys: string[]): string[] =>
     Object.keys(JSON.parse(canonicalJson(Object.fromEntries(keys.map((key) => [key, 'x'])))) as object);
   assert.deepEqual(order('\u{10000}', '\uffff', 'a', ''), ['', 'a', '\uffff', '\u{10000}']);
@@ -258,7 +258,7 @@ test('canonical JSON: keys stand in code-point order', () => {
   assert.deepEqual(order(...many), sorted);
 });
 
-test('canonical JSON: the shortest escapes', () => {
+test('canonical JSON: the shortest escapes (T10)', () => {
   for (let unit = 0; unit < 0x20; unit++) {
     const short: Record<number, string> = { 8: '\\b', 9: '\\t', 10: '\\n', 12: '\\f', 13: '\\r' };
     const expected = short[unit] ?? `\\u00${unit.toString(16).padStart(2, '0')}`;

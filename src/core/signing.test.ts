@@ -19,7 +19,7 @@ import { seededRandom } from '#util/random.js';
 const SEED = decodeBase64('YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1')!;
 const specKey = (): SigningKey => signingKeyFromSeed(SEED, '1');
 
-test('signing JSON: the vectors of the specification', () => {
+test('signing JSON: the vectors of the specification (T11)', () => {
   assert.deepEqual(signJson({}, 'domain', specKey()), {
     signatures: {
       domain: {
@@ -50,7 +50,7 @@ test('a signature covers neither unsigned nor other signatures, and keeps both',
   assert.ok(!verifyJson(signed, 'elsewhere', key.id, key.publicKey));
 });
 
-test('names of servers and keys that mean something to JavaScript are data', () => {
+test('names of servers and keys that mean something to JavaScript are data (T15)', () => {
   const key = specKey();
   for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
     assert.ok(!verifyJson({ signatures: {} }, name, name, key.publicKey));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { addressBlock, clientAddress } from '#http/address.js';
 
-test('T45: X-Forwarded-For counts only from a trusted proxy, and only its rightmost untrusted hop', () => {
+test('X-Forwarded-For counts only from a trusted proxy, and only its rightmost untrusted hop (T45)', () => {
   const behind = clientAddress(['127.0.0.1', '10.0.0.0/8', '::1']);
   assert.equal(behind.of('203.0.113.9', '198.51.100.1'), '203.0.113.9');
   assert.equal(behind.of('127.0.0.1', '198.51.100.1'), '198.51.100.1');
@@ -11,7 +11,7 @@ test('T45: X-Forwarded-For counts only from a trusted proxy, and only its rightm
   assert.equal(behind.of('127.0.0.1', '2001:db8::1'), '2001:db8::1');
 });
 
-test('nonsense in X-Forwarded-For is never taken', () => {
+test('nonsense in X-Forwarded-For is never taken (T45)', () => {
   const behind = clientAddress();
   for (const bad of ['', ' ', 'unknown', '<script>', '1.2.3', '1.2.3.4:80, x', ','.repeat(10_000)]) {
     assert.equal(behind.of('127.0.0.1', bad), '127.0.0.1', bad.slice(0, 20));

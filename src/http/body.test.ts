@@ -34,7 +34,7 @@ const named = endpoint({
   handle: async (_app: object, { body }) => ({ name: body.name }),
 });
 
-test('T1: bytes that are not UTF-8 are not JSON', async (t) => {
+test('bytes that are not UTF-8 are not JSON (T1)', async (t) => {
   const hs = await serve(t, [look('/look')]);
   const { status, json } = await hs.call('POST', '/look', {
     body: Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]),
@@ -43,7 +43,7 @@ test('T1: bytes that are not UTF-8 are not JSON', async (t) => {
   assert.equal(json.errcode, 'M_NOT_JSON');
 });
 
-test('T2, T8, T16, T19: what is not a JSON object that a server may pass on is refused', async (t) => {
+test('what is not a JSON object that a server may pass on is refused (T2, T8, T16, T19)', async (t) => {
   const hs = await serve(t, [look('/plain'), look('/exact', { exactNumbers: true }), named]);
   const cases: [errcode: string, ...bodies: string[]][] = [
     ['M_NOT_JSON', '{"x":NaN}', '{"x":Infinity}', '{"x":-Infinity}', '{', '{"a":1,}', "{'a':1}", '\ufeff{}', 'a=b'],
@@ -63,7 +63,7 @@ test('T2, T8, T16, T19: what is not a JSON object that a server may pass on is r
   }
 });
 
-test('T12, T13, T14: keys from the object prototype are data', async (t) => {
+test('keys from the object prototype are data (T12, T13, T14)', async (t) => {
   const hs = await serve(t, [look('/plain'), look('/exact', { exactNumbers: true })]);
   const body = '{"__proto__":{"isAdmin":true},"constructor":{"prototype":{}},"toString":1.5}';
   for (const path of ['/plain', '/exact']) {
@@ -74,14 +74,14 @@ test('T12, T13, T14: keys from the object prototype are data', async (t) => {
   }
 });
 
-test('numbers keep their form where the endpoint asks for it', async (t) => {
+test('numbers keep their form where the endpoint asks for it (T4, T5)', async (t) => {
   const hs = await serve(t, [look('/plain'), look('/exact', { exactNumbers: true })]);
   const body = '{"a":1,"b":1.0,"c":1152921504606846976}';
   assert.deepEqual((await hs.call('POST', '/plain', { body })).json.kinds, ['number', 'number', 'number']);
   assert.deepEqual((await hs.call('POST', '/exact', { body })).json.kinds, ['number', 'float', 'bigint']);
 });
 
-test('T17: megabytes of opening brackets are refused without blocking', async (t) => {
+test('megabytes of opening brackets are refused without blocking (T17)', async (t) => {
   const hs = await serve(t, [look('/small'), look('/large', { bodyLimit: 16 * 1024 * 1024 })]);
   const body = '['.repeat(12 * 1024 * 1024);
   const [large, small] = await Promise.all([
@@ -102,7 +102,7 @@ test('a missing key, a wrong value and a good one', async (t) => {
   assert.deepEqual(await put('{"name":"fits","more":1}'), { name: 'fits' });
 });
 
-test('T27: JSON is JSON whatever its content type says; no body is the empty object', async (t) => {
+test('JSON is JSON whatever its content type says; no body is the empty object (T20, T27)', async (t) => {
   const hs = await serve(t, [look('/look')]);
   const types = ['application/octet-stream', 'text/plain', 'application/json; charset=latin1', 'nonsense', '/;;', ''];
   for (const type of types) {
@@ -115,7 +115,7 @@ test('T27: JSON is JSON whatever its content type says; no body is the empty obj
   assert.deepEqual(typed.json.keys, []);
 });
 
-test('T26: multipart is refused before it is read', async (t) => {
+test('multipart is refused before it is read (T26)', async (t) => {
   const hs = await serve(t, [look('/look')]);
   const socket = hs.socket(
     'POST /look HTTP/1.1\r\nHost: hs\r\nContent-Type: Multipart/Form-Data; boundary=x\r\nContent-Length: 1000000000\r\n\r\n--x',
@@ -144,7 +144,7 @@ test('a client that sends far more than allowed still reads why it was refused',
   assert.deepEqual([status, json.errcode], [413, 'M_TOO_LARGE']);
 });
 
-test('T38: a body that trickles in is cut off', async (t) => {
+test('a body that trickles in is cut off (T38)', async (t) => {
   const clock = new SimulatedClock();
   const begun = gate();
   const watching = Object.assign(Object.create(clock) as SimulatedClock, {

@@ -13,7 +13,7 @@ const echo = endpoint({
   handle: async (_app: object) => ({ ok: true }),
 });
 
-test('T25: requests whose extent is ambiguous are refused and the connection closed', async (t) => {
+test('requests whose extent is ambiguous are refused and the connection closed (T25)', async (t) => {
   const hs = await serve(t, [echo]);
   const cases = [
     'Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
@@ -32,7 +32,7 @@ test('T25: requests whose extent is ambiguous are refused and the connection clo
   assert.match(await hs.raw('POST /echo HTTP/1.1\nHost: hs\n\n'), /^HTTP\/1\.1 400 /);
 });
 
-test('T41: headers beyond 16 KiB get 431, and thousands of small ones do no harm', async (t) => {
+test('headers beyond 16 KiB get 431, and thousands of small ones do no harm (T41)', async (t) => {
   const hs = await serve(t, [echo]);
   const large = await hs.raw(`POST /echo HTTP/1.1\r\nHost: hs\r\nX: ${'x'.repeat(17_000)}\r\n\r\n`);
   assert.match(large, /^HTTP\/1\.1 431 /);
@@ -40,13 +40,13 @@ test('T41: headers beyond 16 KiB get 431, and thousands of small ones do no harm
   assert.match(many, /^HTTP\/1\.1 200 /);
 });
 
-test('T37: headers that trickle in are cut off', async (t) => {
+test('headers that trickle in are cut off (T37)', async (t) => {
   const hs = await serve(t, [echo], { bounds: { headersWithinMs: 50, checkEveryMs: 20 } });
   const answer = await hs.raw('POST /echo HTTP/1.1\r\nHost: h');
   assert.match(answer, /^HTTP\/1\.1 408 /);
 });
 
-test('T38: a raw body that trickles in is cut off', async (t) => {
+test('a raw body that trickles in is cut off (T38)', async (t) => {
   const upload = endpoint({
     id: 'upload',
     method: 'POST',
@@ -65,7 +65,7 @@ test('T38: a raw body that trickles in is cut off', async (t) => {
   assert.deepEqual(hs.logged, []);
 });
 
-test('T39: one address can not take all connections', async (t) => {
+test('one address can not take all connections (T39)', async (t) => {
   const hs = await serve(t, [echo], { trustedProxies: [], bounds: { connectionsPerAddress: 2 } });
   const first = hs.socket('POST /echo HTTP/1.1\r\nHost: hs\r\n\r\n');
   const second = hs.socket('POST /echo HTTP/1.1\r\nHost: hs\r\n\r\n');

@@ -38,7 +38,7 @@ const throwing = (error: unknown) =>
     },
   });
 
-test('T35: unknown paths get 404, known ones with another method 405, both M_UNRECOGNIZED with CORS', async (t) => {
+test('unknown paths get 404, known ones with another method 405, both M_UNRECOGNIZED with CORS (T35)', async (t) => {
   const hs = await serve(t, [room]);
   const path = '/_matrix/client/v3/rooms/!a:b/messages';
   const cases: [status: number, method: string, target: string][] = [
@@ -59,7 +59,7 @@ test('T35: unknown paths get 404, known ones with another method 405, both M_UNR
   }
 });
 
-test('T36: OPTIONS is answered on any path, without side effects and without a token', async (t) => {
+test('OPTIONS is answered on any path, without side effects and without a token (T36)', async (t) => {
   let ran = 0;
   const act = endpoint({
     id: 'act',
@@ -94,7 +94,7 @@ test('HEAD answers as GET, without the body', async (t) => {
   assert.equal(text, '');
 });
 
-test('T30, T31: long encoded ids are routed, and the path is known in its canonical form', async (t) => {
+test('long encoded ids are routed, and the path is known in its canonical form (T30, T31)', async (t) => {
   const hs = await serve(t, [room]);
   const id = `!${'€'.repeat(84)}`;
   const encoded = [...Buffer.from(id)].map((byte) => `%${byte.toString(16)}`).join('');
@@ -107,7 +107,7 @@ test('T30, T31: long encoded ids are routed, and the path is known in its canoni
   assert.equal(slash.json.room, '!a/b%2F:c');
 });
 
-test('a path or query parameter of the wrong form is M_INVALID_PARAM', async (t) => {
+test('a path or query parameter of the wrong form is M_INVALID_PARAM (T32)', async (t) => {
   const hs = await serve(t, [room]);
   for (const target of ['notaroom/messages', '/messages', '%FF/messages', '%/messages', '!a:b/messages?limit=x']) {
     const { status, json } = await hs.call('GET', `/_matrix/client/v3/rooms/${target}`);
@@ -115,7 +115,7 @@ test('a path or query parameter of the wrong form is M_INVALID_PARAM', async (t)
   }
 });
 
-test('T33: dots and slashes lead nowhere else', async (t) => {
+test('dots and slashes lead nowhere else (T33)', async (t) => {
   const admin = endpoint({
     ...open,
     id: 'admin',
@@ -133,7 +133,7 @@ test('T33: dots and slashes lead nowhere else', async (t) => {
   }
 });
 
-test('T34: a target in absolute form is refused', async (t) => {
+test('a target in absolute form is refused (T34)', async (t) => {
   const hs = await serve(t, [room]);
   for (const target of ['http://evil.test/_matrix/client/v3/rooms/!a:b/messages', 'https://hs/', 'ftp://x/', '*']) {
     const { status, json } = await hs.call('GET', target);
@@ -141,7 +141,7 @@ test('T34: a target in absolute form is refused', async (t) => {
   }
 });
 
-test('T45: X-Forwarded-For counts from trusted proxies only', async (t) => {
+test('X-Forwarded-For counts from trusted proxies only (T45)', async (t) => {
   const forwarded = { headers: { 'x-forwarded-for': '203.0.113.7', host: 'evil.test' } };
   const target = '/_matrix/client/v3/rooms/!a:b/messages';
   const trusting = await serve(t, [room]);
@@ -150,7 +150,7 @@ test('T45: X-Forwarded-For counts from trusted proxies only', async (t) => {
   assert.equal((await wary.call('GET', target, forwarded)).json.ip, '127.0.0.1');
 });
 
-test('T47: an unforeseen error is logged and tells the caller nothing', async (t) => {
+test('an unforeseen error is logged and tells the caller nothing (T47)', async (t) => {
   const hs = await serve(t, [throwing(new Error('LevelDB said /var/secret'))]);
   const { status, json, text } = await hs.call('POST', '/throwing?access_token=secret');
   assert.equal(status, 500);

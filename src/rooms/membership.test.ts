@@ -23,7 +23,7 @@ function membershipNow(rooms: Rooms, roomId: RoomId, who: UserId): string | unde
 }
 
 for (const room_version of ROOM_VERSIONS) {
-  test(`version ${room_version}: invite, join, kick, ban, unban, leave`, async () => {
+  test(`version ${room_version}: invite, join, kick, ban, unban, leave (T97, T101)`, async () => {
     await using t = await openTestRooms();
     const roomId = await createRoom(t.rooms, { creator: alice, body: { room_version, preset: 'private_chat' } });
     assert.equal(await act(t.rooms, roomId, bob, 'join', bob), 'M_FORBIDDEN');
@@ -83,7 +83,7 @@ test('an invited user finds the stripped state of the room, the create event inc
 
 for (const room_version of ROOM_VERSIONS) {
   const rules = roomRules(room_version)!;
-  test(`version ${room_version}: knocking is ${rules.knock ? 'let in' : 'refused'}`, async () => {
+  test(`version ${room_version}: knocking is ${rules.knock ? 'let in' : 'refused'} (T98)`, async () => {
     await using t = await openTestRooms();
     const roomId = await createRoom(t.rooms, { creator: alice, body: { room_version } });
     assert.equal(await act(t.rooms, roomId, bob, 'knock', bob), 'M_FORBIDDEN', 'join rule invite');
@@ -98,7 +98,7 @@ for (const room_version of ROOM_VERSIONS) {
     await act(t.rooms, roomId, bob, 'knock', bob);
     await act(t.rooms, roomId, alice, 'invite', bob);
     await act(t.rooms, roomId, bob, 'join', bob);
-    assert.equal(await act(t.rooms, roomId, bob, 'knock', bob), 'M_FORBIDDEN', 'T98: joined already');
+    assert.equal(await act(t.rooms, roomId, bob, 'knock', bob), 'M_FORBIDDEN', 'joined already');
   });
 
   test(`version ${room_version}: a restricted room ${rules.restrictedJoin ? 'lets members of another in' : 'lets nobody in'}`, async () => {
@@ -131,7 +131,7 @@ test('a restricted room lets nobody in once no local user may invite (T99)', asy
   assert.equal(await act(t.rooms, roomId, bob, 'join', bob), 'M_FORBIDDEN', 'carol has no power to invite');
 });
 
-test('clients can not say by whom they were let in', async () => {
+test('clients can not say by whom they were let in (T99)', async () => {
   await using t = await openTestRooms();
   const roomId = await createRoom(t.rooms, { creator: alice, body: { preset: 'public_chat' } });
   const content = { membership: 'join', join_authorised_via_users_server: alice, displayname: 'B' };

@@ -6,7 +6,7 @@ import type { Pdu } from '#core/event/pdu.js';
 import type { EventId } from '#core/ids.js';
 import { JsonFloat, type JsonObject } from '#core/json-value.js';
 
-test('rule 1: a create event stands alone, names a known version and a creator', () => {
+test('rule 1: a create event stands alone, names a known version and a creator (T91)', () => {
   for (const version of everyVersion) {
     const { maker, create, alice, check } = room(version);
     assert.equal(check(create), 'allow', version);
@@ -19,7 +19,7 @@ test('rule 1: a create event stands alone, names a known version and a creator',
   }
 });
 
-test('rule 1: before version 12 the room id is of the sender’s server; before 11 content has a creator', () => {
+test('rule 1: before version 12 the room id is of the sender’s server; before 11 content has a creator (T91, T125)', () => {
   for (const version of versionsWith((rules) => !rules.roomIdIsHash)) {
     const { maker, create, check } = room(version);
     assert.equal(check({ ...create, sender: BOB as Pdu['sender'] }), '1.2', version);
@@ -29,7 +29,7 @@ test('rule 1: before version 12 the room id is of the sender’s server; before 
   }
 });
 
-test('version 12: create events have no room_id and only user ids as additional creators', () => {
+test('version 12: create events have no room_id and only user ids as additional creators (T114, T117)', () => {
   const { create, check } = room('12');
   assert.equal(check({ ...create, json: { ...create.json, room_id: create.room_id } }), '1.2');
   for (const bad of ['@x:y', null, {}, [5], ['bob'], [BOB, '@x'], ['']]) {
@@ -38,14 +38,14 @@ test('version 12: create events have no room_id and only user ids as additional 
   assert.equal(check({ ...create, content: { ...create.content, additional_creators: [BOB] } }), 'allow');
 });
 
-test('version 12, rule 2: the room id must be that of an accepted create event', () => {
+test('version 12, rule 2: the room id must be that of an accepted create event (T115)', () => {
   const { maker, create, bob, check, base } = room('12');
   assert.equal(check({ ...bob, room_id: '!other' as Pdu['room_id'] }), '2');
   assert.equal(ruleOf(checkEventAuth(bob, maker.rules, stateOf(...base.slice(1)))), '2');
   assert.equal(ruleOf(checkAuthEvents(bob, [], (id) => id === create.event_id, maker.rules)), '2');
 });
 
-test('auth events: duplicates, foreign, rejected and unselected ones, and a missing create are refused', () => {
+test('auth events: duplicates, foreign, rejected and unselected ones, and a missing create are refused (T88, T89, T90, T116)', () => {
   for (const version of everyVersion) {
     const { maker, create, alice, bob, levels, joinRules, rule } = room(version);
     const message = maker.make({ type: 'm.room.message', sender: BOB });
@@ -98,7 +98,7 @@ test('m.room.aliases has a rule of its own up to version 5', () => {
   }
 });
 
-test('messages and state need membership, power and the sender’s own state_key', () => {
+test('messages and state need membership, power and the sender’s own state_key (T93, T102)', () => {
   for (const version of everyVersion) {
     const { maker, check, rule } = room(version, { levels: { events_default: 5, events: { topic: 0, 'x.y': 1 } } });
     const message = (sender: string, type = 'm.room.message', state_key?: string): Pdu =>
@@ -117,7 +117,7 @@ test('messages and state need membership, power and the sender’s own state_key
   }
 });
 
-test('without power levels the creator has 100 and others 0', () => {
+test('without power levels the creator has 100 and others 0 (T92)', () => {
   for (const version of everyVersion) {
     const { maker, create, alice, bob } = room(version);
     const state = stateOf(create, alice, bob);
@@ -137,7 +137,7 @@ test('m.room.third_party_invite needs the invite level only', () => {
   }
 });
 
-test('redactions of versions 1 and 2 need power or the same server; later ones need none', () => {
+test('redactions of versions 1 and 2 need power or the same server; later ones need none (T104)', () => {
   for (const version of everyVersion) {
     const { maker, check } = room(version);
     const redaction = (redacts?: string): Pdu =>
@@ -150,7 +150,7 @@ test('redactions of versions 1 and 2 need power or the same server; later ones n
   }
 });
 
-test('auth never throws, whatever content holds', () => {
+test('auth never throws, whatever content holds (T103)', () => {
   const junk: JsonObject[string][] = [
     null,
     true,

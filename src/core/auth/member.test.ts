@@ -17,7 +17,7 @@ import type { Pdu } from '#core/event/pdu.js';
 import type { JsonObject } from '#core/json-value.js';
 import { signingKeyFromSeed, signJson } from '#core/signing.js';
 
-test('member events need state_key and a known membership of type string', () => {
+test('member events need state_key and a known membership of type string (T14, T103)', () => {
   for (const version of everyVersion) {
     const { maker, check, rule } = room(version);
     const member = (content: JsonObject, state_key: string | undefined = BOB): Pdu =>
@@ -44,7 +44,7 @@ test('nobody can invite, remove or ban what is no user of any server', () => {
   }
 });
 
-test('joins: bootstrap of the creator, nobody else’s join, bans and join rules', () => {
+test('joins: bootstrap of the creator, nobody else’s join, bans and join rules (T97)', () => {
   for (const version of everyVersion) {
     const { maker, create, alice, check, rule } = room(version);
     const join = maker.rules.restrictedJoin ? '3' : '2';
@@ -70,14 +70,14 @@ test('joins: bootstrap of the creator, nobody else’s join, bans and join rules
   }
 });
 
-test('only the sender of the create event of version 12 may join at once, not an additional creator', () => {
+test('only the sender of the create event of version 12 may join at once, not an additional creator (T120)', () => {
   const maker = new EventMaker('12');
   const create = maker.create({ additional_creators: [BOB] });
   const join = maker.member(BOB, 'join', { prev: [create] });
   assert.equal(ruleOf(checkEventAuth(join, maker.rules, stateOf(create))), '5.3.7');
 });
 
-test('restricted joins need a joined user with power to invite', () => {
+test('restricted joins need a joined user with power to invite (T99)', () => {
   for (const version of versionsWith((rules) => rules.restrictedJoin)) {
     const kinds = rulesOf(version).knockRestricted ? ['restricted', 'knock_restricted'] : ['restricted'];
     for (const joinRule of kinds) {
@@ -155,7 +155,7 @@ test('third-party invites are checked against the key that the invite in the sta
   }
 });
 
-test('leaves: one’s own from join, invite and knock; kicks and unbans by power', () => {
+test('leaves: one’s own from join, invite and knock; kicks and unbans by power (T101)', () => {
   for (const version of everyVersion) {
     const { maker, check, rule } = room(version, {
       levels: {
@@ -187,7 +187,7 @@ test('leaves: one’s own from join, invite and knock; kicks and unbans by power
   }
 });
 
-test('bans need the ban level and more power than the target', () => {
+test('bans need the ban level and more power than the target (T101)', () => {
   for (const version of everyVersion) {
     const { maker, check, rule } = room(version, {
       levels: { users: { ...(version === '12' ? {} : { [ALICE]: 100 }), '@mod:a.example': 50, '@mod2:a.example': 50 } },
@@ -203,7 +203,7 @@ test('bans need the ban level and more power than the target', () => {
   }
 });
 
-test('knocks need a join rule for it and a user who is not in, invited or banned', () => {
+test('knocks need a join rule for it and a user who is not in, invited or banned (T98)', () => {
   for (const version of versionsWith((rules) => rules.knock)) {
     const { maker, check, rule } = room(version, { joinRule: 'knock' });
     const part = maker.rules.restrictedJoin ? '7' : '6';

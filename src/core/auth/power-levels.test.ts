@@ -27,7 +27,7 @@ function part(version: RoomVersion, number: number): string {
   return `${top}.${at}`;
 }
 
-test('levels are integers from version 10 on, and strings and floats too before', () => {
+test('levels are integers from version 10 on, and strings and floats too before (T94)', () => {
   const loose = rulesOf('9');
   const strict = rulesOf('10');
   for (const [value, level] of [
@@ -70,7 +70,7 @@ test('levels are integers from version 10 on, and strings and floats too before'
   }
 });
 
-test('defaults hold where levels are absent or malformed', () => {
+test('defaults hold where levels are absent or malformed (T92, T94)', () => {
   for (const version of ROOM_VERSIONS) {
     const maker = new EventMaker(version);
     const create = maker.create();
@@ -94,7 +94,7 @@ test('defaults hold where levels are absent or malformed', () => {
   }
 });
 
-test('from version 10 on malformed levels are refused even as the first ones', () => {
+test('from version 10 on malformed levels are refused even as the first ones (T94)', () => {
   for (const version of ROOM_VERSIONS) {
     const strict = rulesOf(version).integerPowerLevels;
     for (const value of ['50', new JsonFloat(50), null, true, [], 2 ** 53, {}]) {
@@ -116,7 +116,7 @@ test('from version 10 on malformed levels are refused even as the first ones', (
   }
 });
 
-test('events that are no object, and notifications where these count, never replace levels in force', () => {
+test('events that are no object, and notifications where these count, never replace levels in force (T94)', () => {
   for (const version of ROOM_VERSIONS) {
     const rules = rulesOf(version);
     for (const value of [5, null, [], 'x', true]) {
@@ -141,7 +141,7 @@ test('power levels under another key are not compared with anything', () => {
   }
 });
 
-test('version 12: creators may not stand in users', () => {
+test('version 12: creators may not stand in users (T118)', () => {
   assert.equal(change('12', ALICE, undefined, { users: { [ALICE]: 100 } }), '10.4');
   const maker = new EventMaker('12');
   const create = maker.create({ additional_creators: [BOB] });
@@ -151,7 +151,7 @@ test('version 12: creators may not stand in users', () => {
   assert.equal(!verdict.allow && verdict.rule, '10.4');
 });
 
-test('version 12: an admin of the highest level can do nothing to a creator, who can do everything to them', () => {
+test('version 12: an admin of the highest level can do nothing to a creator, who can do everything to them (T119)', () => {
   const maker = new EventMaker('12');
   const create = maker.create();
   const levels = maker.state('m.room.power_levels', ALICE, { users: { [BOB]: Number.MAX_SAFE_INTEGER } });
@@ -162,7 +162,7 @@ test('version 12: an admin of the highest level can do nothing to a creator, who
   assert.deepEqual([allowed(ALICE, BOB, 'leave'), allowed(ALICE, BOB, 'ban')], [true, true]);
 });
 
-test('nobody gives or takes more power than they have', () => {
+test('nobody gives or takes more power than they have (T95)', () => {
   for (const version of ROOM_VERSIONS) {
     const users = { [BOB]: 50, [CHARLIE]: 50, '@low:a.example': 10, '@high:a.example': 70 };
     const current: JsonObject = {

@@ -77,7 +77,7 @@ test('versions 1 and 2 have an event id and references with hashes on the wire; 
   });
 });
 
-test('a create event of version 12 has no room id on the wire and gives the room its id', () => {
+test('a create event of version 12 has no room id on the wire and gives the room its id (T114)', () => {
   const rules = roomRules('12')!;
   const place = placeIn(rules, { roomId: undefined, prevEvents: [], authEvents: [] });
   const pdu = buildPdu({ ...draft, type: 'm.room.create', state_key: '', content: { room_version: '12' } }, place);
@@ -122,7 +122,7 @@ test('type and state key of what we make have at most 255 bytes in every version
   });
 });
 
-test('numbers that the room version does not have are bad JSON', () => {
+test('numbers that the room version does not have are bad JSON (T3, T4)', () => {
   eachVersion((rules) => {
     for (const number of ['9007199254740992', '1.5', '1.0', '-0']) {
       const content = parseJson(`{"x":[${number}]}`, { numbers: 'exact' }) as JsonObject;

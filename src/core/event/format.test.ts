@@ -108,7 +108,7 @@ test('depth: up to 2^53 - 1 from version 6 on, up to 2^63 - 1 before', () => {
   }
 });
 
-test('numbers that canonical JSON does not have: dropped from version 6 on, kept exactly before', () => {
+test('numbers that canonical JSON does not have: dropped from version 6 on, kept exactly before (T3, T4, T5)', () => {
   for (const number of ['9007199254740992', '-9007199254740992', '1152921504606846976', '1.5', '1.0']) {
     for (const version of strict) dropped(withText(version, 'content', `{"a":[${number}]}`), version, number);
     for (const version of lenient) {
@@ -122,7 +122,7 @@ test('numbers that canonical JSON does not have: dropped from version 6 on, kept
   }
 });
 
-test('unsigned can not make an event unacceptable, and nothing in it is believed', () => {
+test('unsigned can not make an event unacceptable, and nothing in it is believed (T6)', () => {
   const values = [
     `{"age":${'9'.repeat(400)}}`,
     '{"age":1e400}',
@@ -212,7 +212,7 @@ test('event_id is part of the event in versions 1 and 2 only', () => {
   assert.match(pdu.event_id, /^\$[A-Za-z0-9_-]{43}$/);
 });
 
-test('version 12: the room id is the hash of the create event, which has none itself', () => {
+test('version 12: the room id is the hash of the create event, which has none itself (T114, T125)', () => {
   const create = message('12', {
     type: 'm.room.create',
     state_key: '',
@@ -250,7 +250,7 @@ test('redacts is read where the version keeps it, and only if it is an event id'
   }
 });
 
-test('whoever authorised a restricted join has to be a user', () => {
+test('whoever authorised a restricted join has to be a user (T99)', () => {
   for (const version of ROOM_VERSIONS) {
     const join = (authoriser: JsonValue): JsonObject =>
       message(version, {
@@ -266,7 +266,7 @@ test('whoever authorised a restricted join has to be a user', () => {
   }
 });
 
-test('names that mean something to JavaScript are plain types, state keys, servers and keys', () => {
+test('names that mean something to JavaScript are plain types, state keys, servers and keys (T12, T15)', () => {
   for (const name of ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'valueOf']) {
     for (const version of ROOM_VERSIONS) {
       const pdu = accepted(withText(version, 'signatures', `{"${name}":{"${name}":"x"}}`) as JsonObject, version);

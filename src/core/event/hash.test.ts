@@ -17,7 +17,7 @@ function signed(event: JsonObject): { hash: string; signature: string } {
   return { hash, signature };
 }
 
-test('signing events: the vectors of the specification', () => {
+test('signing events: the vectors of the specification (T11)', () => {
   const minimal = {
     room_id: '!x:domain',
     sender: '@a:domain',
@@ -94,7 +94,7 @@ test('event ids and signed bytes are the same before and after redaction, whatev
   }
 });
 
-test('large integers and floats of old room versions are hashed as Python writes them', () => {
+test('large integers and floats of old room versions are hashed as Python writes them (T5)', () => {
   const hashOf = (number: string): string =>
     contentHash(parseJson(`{"content":{"x":${number}},"unsigned":{"age":1e400}}`, { numbers: 'exact' }) as JsonObject);
   // Made with hashlib.sha256(json.dumps({"content": {"x": number}}, separators=(',', ':')).encode()).

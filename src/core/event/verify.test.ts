@@ -117,7 +117,7 @@ test('of two known keys of a server both signatures have to be valid', () => {
   assert.equal(signatureJobs(wrong, rules, both)?.length, 2);
 });
 
-test('who must sign: the sender’s server, but for a third-party invite', () => {
+test('who must sign: the sender’s server, but for a third-party invite (T99)', () => {
   const member = (content: Draft['content']): Partial<Draft> => ({
     type: 'm.room.member',
     state_key: '@b:b.example',

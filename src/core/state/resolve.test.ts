@@ -176,7 +176,7 @@ test('MSC4297 problem B: power levels between two conflicting ones are replayed 
   }
 });
 
-test('version 12: a creator’s ban sorts before what an admin of the highest level does', () => {
+test('version 12: a creator’s ban sorts before what an admin of the highest level does (T121)', () => {
   const { start, add, member, levels, merge } = room('12');
   const top = Number.MAX_SAFE_INTEGER;
   const pl = add('PL', levels(ALICE, { [BOB]: top, [CHARLIE]: top }), start);
@@ -203,7 +203,7 @@ test('version 1: ordinary state goes to the deepest event that is allowed, power
   assert.equal(merge(joined, t1)('m.room.member', EVELYN), 'ME');
 });
 
-test('rejected events never enter the resolved state, nor speak for others', () => {
+test('rejected events never enter the resolved state, nor speak for others (T90, T112)', () => {
   for (const version of ROOM_VERSIONS) {
     const { dag, start, add, state, topic, merge } = room(version);
     const bad = add('BAD', state('m.room.join_rules', ALICE, { join_rule: 'invite' }), start);
@@ -215,7 +215,7 @@ test('rejected events never enter the resolved state, nor speak for others', () 
   }
 });
 
-test('events of another room, unknown ones and malformed content do not stop resolution', () => {
+test('events of another room, unknown ones and malformed content do not stop resolution (T103)', () => {
   const junk: JsonObject[] = [
     {},
     { users: [], events: 5 },
