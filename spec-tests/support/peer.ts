@@ -205,14 +205,22 @@ export class Peer {
 
   /** Sends a signed request. */
   async request(method: string, uri: string, content?: Body, authorization?: string): Promise<Answer> {
-    const answer = await fetch(this.hs.url + uri, {
-      method,
-      headers: {
-        authorization: authorization ?? this.authorization(method, uri, content),
-        ...(content === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(content === undefined ? {} : { body: JSON.stringify(content) }),
+    return this.requestWith(method, uri, content === undefined ? undefined : canonical(content), {
+      authorization: authorization ?? this.authorization(method, uri, content),
+      ...(content === undefined ? {} : { 'content-type': 'application/json' }),
     });
+  }
+
+  /** Sends these bytes and headers, whatever they are. */
+  async requestWith(
+    method: string,
+    uri: string,
+    body: string | Buffer | undefined,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<Answer> {
+    // As bytes, a body gets no content type by itself.
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+    const answer = await fetch(this.hs.url + uri, { method, headers, ...(bytes !== undefined && { body: bytes }) });
     return { status: answer.status, body: (await answer.json()) as Body, headers: answer.headers };
   }
 
@@ -326,6 +334,8 @@ const TOP = [
 function redact(pdu: Pdu): Pdu {
   const only = (object: Body, keys: readonly string[]): Body =>
     Object.fromEntries(Object.entries(object).filter(([key]) => keys.includes(key)));
-  const content = pdu['type'] === 'm.room.create' ? pdu['content'] : only(pdu['content'], KEPT[pdu['type']] ?? []);
+  const type = pdu['type'] as string;
+  const kept = Object.hasOwn(KEPT, type) ? KEPT[type]! : [];
+  const content = type === 'm.room.create' ? pdu['content'] : only(pdu['content'], kept);
   return { ...only(pdu, TOP), content };
 }

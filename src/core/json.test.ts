@@ -4,6 +4,7 @@ import {
   canonicalBytes,
   canonicalJson,
   canonicalJsonByPackage,
+  canonicalJsonSteps,
   compareCodePoints,
   JsonError,
   parseJson,
@@ -12,6 +13,7 @@ import {
 } from '#core/json.js';
 import { isObject, JsonFloat, type JsonObject, type JsonValue, own } from '#core/json-value.js';
 import { seededRandom } from '#util/random.js';
+import { drive } from '#util/steps.js';
 
 const exact = (text: string): JsonValue => parseJson(text, { numbers: 'exact' });
 const kindOf = (act: () => unknown): string => {
@@ -100,6 +102,21 @@ test('nesting is bounded before anything is built (T16, T17)', () => {
   assert.deepEqual(parseJson(`["${'['.repeat(500)}\\"${'{'.repeat(500)}"]`), [`${'['.repeat(500)}"${'{'.repeat(500)}`]);
 });
 
+test('twelve megabytes of brackets cost no time (T17)', () => {
+  const text = Buffer.alloc(12_000_000, '[');
+  // Time of this process only, and the best of three: other work on the machine is no fault of ours.
+  const costs = [1, 2, 3].map(() => {
+    const before = process.cpuUsage();
+    assert.equal(
+      kindOf(() => parseJson(text)),
+      'tooDeep',
+    );
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1000;
+  });
+  assert.ok(Math.min(...costs) < 200, `${costs} ms`);
+});
+
 test('lone surrogates are refused, pairs are not (T8)', () => {
   for (const text of ['"\\ud800"', '{"\\udc00":1}', '["\\udc00\\ud800"]', '"\\uD83D x \\uDE00"']) {
     assert.equal(
@@ -155,6 +172,13 @@ test('plain numbers must be finite (T2)', () => {
     'badNumber',
   );
   assert.deepEqual(parseJson('[1.0,1e2,-1.5e-3]'), [1, 100, -0.0015]);
+  for (const text of ['{"x":1e400}', `[[-${'9'.repeat(400)}.0]]`]) {
+    assert.equal(
+      kindOf(() => parseJson(text, { numbers: 'exact', finite: true })),
+      'badNumber',
+    );
+  }
+  assert.deepEqual(parseJson('[1.5]', { numbers: 'exact', finite: true }), [new JsonFloat(1.5)]);
 });
 
 test('exact numbers keep value and form (T4, T5)', () => {
@@ -363,6 +387,7 @@ test('reading what was written gives the same again, canonical or not', () => {
     const value = randomValue(bytes, 4, true);
     const canonical = canonicalJson(value);
     assert.equal(canonicalJson(exact(canonical)), canonical);
+    for (const levels of [0, 1, 3]) assert.equal(drive(canonicalJsonSteps(value, levels)), canonical);
     assert.equal(canonicalJson(parseJson(Buffer.from(stringifyJson(value)), { numbers: 'exact' })), canonical);
   }
 });

@@ -24,6 +24,8 @@ export interface ParseOptions {
    * fraction or exponent `JsonFloat`, and a float too large for any finite value an infinite one.
    */
   readonly numbers?: 'plain' | 'exact';
+  /** With exact numbers too, what is no finite number is refused: `1e400` is one to JSON's grammar, but no event holds it. */
+  readonly finite?: true;
   /** Deepest nesting of arrays and objects; default 100. */
   readonly maxDepth?: number;
 }
@@ -31,7 +33,7 @@ export interface ParseOptions {
 /**
  * Reads JSON strictly: invalid UTF-8, a byte-order mark, lone surrogates, and nesting beyond `maxDepth` are refused, all
  * before anything is built. Of duplicate keys the last wins; `__proto__` is an own property like any other.
- * Throws JsonError: `notJson`, `tooDeep`, `badString`, and in plain mode `badNumber` for what is no finite number.
+ * Throws JsonError: `notJson`, `tooDeep`, `badString`, and in plain mode or where asked `badNumber` for what is no finite number.
  */
 export function parseJson(input: Uint8Array | string, options: ParseOptions = {}): JsonValue {
   const text = typeof input === 'string' ? input : decodeUtf8(input);
@@ -45,7 +47,8 @@ export function parseJson(input: Uint8Array | string, options: ParseOptions = {}
     throw new JsonError('notJson', error instanceof SyntaxError ? error.message : 'not JSON');
   }
   if ((found & ESCAPED_SURROGATE) !== 0) refuseLoneSurrogates(value);
-  if (options.numbers !== 'exact' && (found & EXOTIC_NUMBER) !== 0) refuseInfinity(value);
+  const finite = options.numbers !== 'exact' || options.finite === true;
+  if (finite && (found & EXOTIC_NUMBER) !== 0) refuseInfinity(value);
   return value;
 }
 
@@ -110,11 +113,12 @@ function refuseLoneSurrogates(value: JsonValue | undefined): void {
 }
 
 function refuseInfinity(value: JsonValue | undefined): void {
-  if (typeof value === 'number') {
-    if (!Number.isFinite(value)) throw new JsonError('badNumber', 'a number out of range');
+  const number = value instanceof JsonFloat ? value.value : value;
+  if (typeof number === 'number') {
+    if (!Number.isFinite(number)) throw new JsonError('badNumber', 'a number out of range');
   } else if (Array.isArray(value)) {
     for (const item of value) refuseInfinity(item);
-  } else if (typeof value === 'object' && value !== null && !(value instanceof JsonFloat)) {
+  } else if (typeof value === 'object' && value !== null) {
     for (const item of Object.values(value as JsonObject)) refuseInfinity(item);
   }
 }
@@ -126,6 +130,32 @@ function refuseInfinity(value: JsonValue | undefined): void {
  */
 export function canonicalJson(value: JsonValue): string {
   return wellFormed(write(value, 0));
+}
+
+/**
+ * What `canonicalJson` gives, in steps: one for each member of the outermost `levels` levels of objects and arrays, so that
+ * a large value need not be written at one go. Throws JsonError as `canonicalJson` does.
+ */
+export function* canonicalJsonSteps(value: JsonValue, levels: number): Generator<void, string, void> {
+  return wellFormed(yield* writeSteps(value, levels, 0));
+}
+
+function* writeSteps(value: JsonValue, levels: number, depth: number): Generator<void, string, void> {
+  const isPlain = typeof value !== 'object' || value === null || value instanceof JsonFloat;
+  if (isPlain || depth === levels) {
+    yield;
+    return write(value, depth);
+  }
+  const members: string[] = [];
+  if (Array.isArray(value)) {
+    for (const item of value) members.push(yield* writeSteps(item, levels, depth + 1));
+    return `[${members.join(',')}]`;
+  }
+  for (const key of sorted(Object.keys(value))) {
+    const item = (value as JsonObject)[key];
+    if (item !== undefined) members.push(`${quote(key)}:${yield* writeSteps(item, levels, depth + 1)}`);
+  }
+  return `{${members.join(',')}}`;
 }
 
 /** Canonical JSON in UTF-8. */

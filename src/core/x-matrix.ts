@@ -1,5 +1,5 @@
 import { ServerName } from '#core/ids.js';
-import { JsonError } from '#core/json.js';
+import { canonicalJsonSteps, JsonError } from '#core/json.js';
 import type { JsonObject, JsonValue } from '#core/json-value.js';
 import { type SigningKey, signedBytes, verifySignature } from '#core/signing.js';
 
@@ -105,15 +105,23 @@ export function authorizeRequest(request: SignedRequest, key: SigningKey): strin
   return formatXMatrix({ origin, destination, key: key.id, sig: key.sign(signedBytes(requestObject(request))) });
 }
 
+/** The request itself, its body, and the list of events in that. */
+const LEVELS = 3;
+
 /**
  * Whether the header's signature is that of the request, made with the given public key (base64). The caller has checked
  * that the destination is this server and that the key is the origin's and valid now. False too where the body has no
- * canonical form.
+ * canonical form. In steps, about one for each event: a transaction has megabytes.
  */
-export function requestSignatureValid(header: XMatrix, request: SignedRequest, publicKey: string): boolean {
+export function* requestSignatureSteps(
+  header: XMatrix,
+  request: SignedRequest,
+  publicKey: string,
+): Generator<void, boolean, void> {
   if (header.origin !== request.origin) return false;
   try {
-    return verifySignature(publicKey, header.sig, signedBytes(requestObject(request)));
+    const text = yield* canonicalJsonSteps(requestObject(request), LEVELS);
+    return verifySignature(publicKey, header.sig, Buffer.from(text));
   } catch (error) {
     if (error instanceof JsonError) return false;
     throw error;

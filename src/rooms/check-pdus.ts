@@ -8,6 +8,10 @@ import { JsonError } from '#core/json.js';
 import type { RoomRules } from '#core/room-versions.js';
 import { type VerifyJob, verifyOnPool } from '#core/signing.js';
 import type { Keyring } from '#remote/keyring.js';
+import { driveInTurns, mapSteps } from '#util/steps.js';
+
+/** Events that are checked before others may run. One may have 64 KiB, which are written and hashed several times. */
+const EVENTS_AT_ONCE = 4;
 
 /** What checking an event by itself gave. */
 export type CheckedPdu =
@@ -29,7 +33,9 @@ export type CheckedPdu =
  * as its redacted copy. The answers are in the order of `raws`.
  */
 export async function checkPdus(keyring: Keyring, rules: RoomRules, raws: readonly RawPdu[]): Promise<CheckedPdu[]> {
-  const checked = raws.map((raw) => checkForm(raw, rules));
+  const each = <T, R>(items: readonly T[], work: (item: T) => R): Promise<R[]> =>
+    driveInTurns(mapSteps(items, work), EVENTS_AT_ONCE);
+  const checked = await each(raws, (raw) => checkForm(raw, rules));
   const pdus = checked.flatMap((one) => ('pdu' in one ? [one.pdu] : []));
   await keyring.prepare(
     pdus.flatMap((pdu) =>
@@ -42,7 +48,7 @@ export async function checkPdus(keyring: Keyring, rules: RoomRules, raws: readon
     ),
   );
   const signed = await signedOnes(keyring, rules, pdus);
-  return checked.map((one) => {
+  return each(checked, (one) => {
     if (!('pdu' in one)) return one;
     if (signed.has(one.pdu)) return withRightHash(one.pdu, rules);
     return { id: one.pdu.event_id, problem: 'a signature is missing, wrong, or by a key that is not known' };

@@ -1,7 +1,7 @@
 import { MatrixError } from '#core/errors.js';
 import type { RoomId, ServerName } from '#core/ids.js';
 import { compileServerAcl, type ServerAcl } from '#core/server-acl.js';
-import { requestSignatureValid, type SignedRequest, type XMatrix } from '#core/x-matrix.js';
+import { requestSignatureSteps, type SignedRequest, type XMatrix } from '#core/x-matrix.js';
 import type { ServerClient } from '#remote/client.js';
 import type { Health } from '#remote/health.js';
 import type { Keyring } from '#remote/keyring.js';
@@ -12,9 +12,12 @@ import type { EventNum, Reader, RoomNum } from '#store/types.js';
 import { Lanes } from '#util/lanes.js';
 import type { Log } from '#util/log.js';
 import { Lru } from '#util/lru.js';
+import { driveInTurns } from '#util/steps.js';
 
 /** Transactions that may wait for a room which is busy with others. */
 const MAX_WAITING = 100;
+/** Parts of a body that are put into canonical form before others may run; each may be an event of 64 KiB. */
+const STEPS_AT_ONCE = 4;
 /** Compiled server ACLs that are kept. */
 const MAX_ACLS = 500;
 
@@ -52,7 +55,7 @@ export async function verifyRequest(
   request: SignedRequest,
 ): Promise<boolean> {
   const key = await keyring.forRequest(header.origin, header.key);
-  return key !== undefined && requestSignatureValid(header, request, key);
+  return key !== undefined && driveInTurns(requestSignatureSteps(header, request, key), STEPS_AT_ONCE);
 }
 
 /** Whether the room's server ACL lets `server` take part (server-server API, Server Access Control Lists). */

@@ -13,7 +13,8 @@ import {
   type StateMap,
   seeded,
 } from '#core/state/fixtures.js';
-import { drive, parseStateMapKey, resolveStateMaps, splitStates, stateMapKey } from '#core/state/resolve.js';
+import { parseStateMapKey, resolveStateMaps, splitStates, stateMapKey } from '#core/state/resolve.js';
+import { drive } from '#util/steps.js';
 
 const USERS = ['@a:a.example', '@b:b.example', '@c:c.example', '@d:d.example'];
 

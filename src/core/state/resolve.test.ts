@@ -7,7 +7,8 @@ import type { JsonObject } from '#core/json-value.js';
 import { ROOM_VERSIONS } from '#core/room-versions.js';
 import { addToAuthIndex } from '#core/state/auth-index.js';
 import { RoomDag, type StateMap } from '#core/state/fixtures.js';
-import { drive, type ResolveInput, resolveState, resolveSteps, stateMapKey } from '#core/state/resolve.js';
+import { type ResolveInput, resolveState, resolveSteps, stateMapKey } from '#core/state/resolve.js';
+import { drive } from '#util/steps.js';
 
 const ZARA = '@zara:z.example';
 const EVELYN = '@evelyn:e.example';

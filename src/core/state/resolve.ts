@@ -5,6 +5,7 @@ import { type AuthIndexReader, type AuthIndexWriter, addToAuthIndex, memoryAuthI
 import { type Resolution, stateMapKey } from '#core/state/resolution.js';
 import { resolveV1 } from '#core/state/v1.js';
 import { resolveV2 } from '#core/state/v2.js';
+import { drive } from '#util/steps.js';
 
 export { parseStateMapKey, stateMapKey } from '#core/state/resolution.js';
 
@@ -136,13 +137,5 @@ function indexChain(index: AuthIndexWriter, id: EventId, source: EventSource): v
     const auth_events = event.auth_events.filter((auth) => index.place(auth) !== undefined);
     addToAuthIndex(index, { event_id: next, type: event.type, state_key: event.state_key, auth_events });
     path.pop();
-  }
-}
-
-/** Runs a sliced computation to its end. */
-export function drive<T>(steps: Generator<void, T, void>): T {
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
   }
 }
