@@ -26,9 +26,10 @@ async function raw(
   return { status: answer.status, errcode: parsed.errcode ?? '' };
 }
 
+const NO_UTF8 = Buffer.concat([Buffer.from('{"body":"'), Buffer.from([0xff]), Buffer.from('"}')]);
+
 test('bytes that are no UTF-8 are no JSON (T1)', async () => {
-  const body = Buffer.concat([Buffer.from('{"body":"'), Buffer.from([0xff]), Buffer.from('"}')]);
-  assert.deepEqual(await raw(body), { status: 400, errcode: 'M_NOT_JSON' });
+  assert.deepEqual(await raw(NO_UTF8), { status: 400, errcode: 'M_NOT_JSON' });
 });
 
 for (const body of [
@@ -49,6 +50,8 @@ for (const body of [
 for (const value of [
   '1e400',
   '1.5',
+  '1.0',
+  '1e2',
   '9007199254740992',
   '-9007199254740992',
   '1e2000',
@@ -64,6 +67,20 @@ test('the largest and smallest integers come back as they were (T3)', async () =
   for (const value of [9007199254740991, -9007199254740991]) {
     const id = await alice.send(room, 'org.example.json', { value });
     assert.equal((await alice.event(room, id)).content['value'], value);
+  }
+});
+
+test('in rooms of old versions a great integer stays what it is (T5)', async () => {
+  for (const room_version of ['1', '5']) {
+    const old = await alice.createRoom({ room_version });
+    const content = '{"value":1152921504606846977,"deep":[{"n":-1152921504606846976}]}';
+    const id = (await alice.ok('PUT', inRoom(old, 'send', 'org.example.json', 'big'), content))['event_id'] as string;
+    for (const path of [inRoom(old, 'event', id), inRoom(old, 'messages') + query({ dir: 'b', limit: 1 })]) {
+      const answer = await fetch(hs.url + path, { headers: { authorization: `Bearer ${alice.accessToken}` } });
+      const text = (await answer.text()).replaceAll(' ', '');
+      assert.match(text, /1152921504606846977/, path);
+      assert.match(text, /-1152921504606846976/, path);
+    }
   }
 });
 
@@ -102,6 +119,12 @@ for (const [method, path] of BODIES) {
   );
 }
 
+test('bytes that are no UTF-8 are no JSON, wherever JSON is taken (T1)', async () => {
+  for (const [method, path] of BODIES) {
+    assert.deepEqual(await raw(NO_UTF8, method, path), { status: 400, errcode: 'M_NOT_JSON' }, `${method} ${path}`);
+  }
+});
+
 const NAMES = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'valueOf'] as const;
 
 test('names that mean something to JavaScript are event types, state keys and content like others (T12, T13, T15)', async () => {
@@ -135,6 +158,37 @@ test('the same names are profile fields, push rules, filters and devices like ot
     const messages = JSON.parse(`{"${alice.userId}":{"${name}":{"n":1}}}`);
     await alice.ok('PUT', `${C}/sendToDevice/${name}/${name}`, { messages });
   }
+});
+
+test('the same names are tags, account data, profile fields, backed-up sessions and fields of filters like others (T15)', async () => {
+  const { version } = await alice.ok('POST', `${C}/room_keys/version`, {
+    algorithm: 'm.megolm_backup.v1.curve25519-aes-sha2',
+    auth_data: { public_key: 'abc' },
+  });
+  const data = { first_message_index: 0, forwarded_count: 0, is_verified: true, session_data: { n: 1 } };
+  for (const name of NAMES) {
+    const stored: [string, object][] = [
+      [ofUser(alice, 'account_data', name), { n: 1 }],
+      [ofUser(alice, 'rooms', room, 'account_data', name), { n: 2 }],
+      [`${C}/room_keys/keys/${seg(room)}/${name}${query({ version })}`, data],
+    ];
+    // Names of profile fields have a grammar, which some of these follow.
+    const field: [string, object] = [`${C}/profile/${seg(alice.userId)}/${name}`, JSON.parse(`{"${name}":"x"}`)];
+    if (/^[a-z][a-z0-9_.-]*$/.test(name)) stored.push(field);
+    else await alice.fails(400, 'M_INVALID_PARAM', 'PUT', ...field);
+    for (const [path, content] of stored) {
+      await alice.fails(404, 'M_NOT_FOUND', 'GET', path);
+      await alice.ok('PUT', path, content);
+      assert.deepEqual(await alice.ok('GET', path), content);
+    }
+    await alice.ok('PUT', ofUser(alice, 'rooms', room, 'tags', name), { order: 0.5 });
+    const filter = JSON.parse(`{"${name}":{"types":["x"]},"room":{"${name}":["y"],"rooms":["${room}"]}}`);
+    const { filter_id } = await alice.ok('POST', ofUser(alice, 'filter'), filter);
+    assert.deepEqual(await alice.ok('GET', ofUser(alice, 'filter', filter_id)), filter);
+    await alice.ok('GET', `${C}/sync${query({ filter: filter_id })}`);
+  }
+  const { tags } = await alice.ok('GET', ofUser(alice, 'rooms', room, 'tags'));
+  assert.deepEqual(Object.keys(tags).toSorted(), [...NAMES].sort());
 });
 
 test('a member event whose content only inherits a membership is none (T14)', async () => {
@@ -182,14 +236,25 @@ test('of a key that comes twice one value counts, the same one everywhere (T7)',
   assert.deepEqual(content, { a: 2 });
 });
 
+test('of a membership that comes twice the last one counts, for the rules as for clients (T7)', async () => {
+  const path = inRoom(room, 'state', 'm.room.member', alice.userId);
+  assert.equal((await raw('{"membership":"leave","membership":"join","displayname":"Al"}', 'PUT', path)).status, 200);
+  assert.equal(await alice.membership(room, alice.userId), 'join');
+  await alice.say(room, 'still here');
+});
+
 test('JSON inside of a query is read as strictly (T21)', synapseDiffers('takes a list for a filter'), async () => {
   for (const path of [
     `${C}/sync${query({ filter: '{bad' })}`,
     inRoom(room, 'messages') + query({ dir: 'b', filter: '{bad' }),
     inRoom(room, 'messages') + query({ dir: 'b', filter: '[]' }),
+    inRoom(room, 'context', await alice.say(room, 'x')) + query({ filter: '{bad' }),
+    `${C}/sync${query({ filter: '{"room":5}' })}`,
+    `${C}/sync${query({ filter: '{"a":NaN}' })}`,
   ]) {
     const answer = await alice.request('GET', path);
     assert.equal(answer.status, 400, path);
+    assert.match(answer.body['errcode'], /^M_(NOT_JSON|BAD_JSON|INVALID_PARAM)$/, path);
   }
 });
 
@@ -225,6 +290,13 @@ test('ranges of one room never hold another’s, whatever the keys (T23)', async
   assert.deepEqual(await alice.state(a, 'org.example.a', 'b\0c'), { in: 'a1' });
   assert.deepEqual(await alice.state(a, 'org.example.a\0b', 'c'), { in: 'a2' });
   await alice.fails(404, 'M_NOT_FOUND', 'GET', inRoom(b, 'state', 'org.example.a', 'b\0c'));
-  const page = JSON.stringify(await alice.messages(b, { limit: 100 }));
-  assert.equal(page.includes('org.example.a'), false);
+  // Pairs that would fall together if type and key were joined by the sign between them.
+  for (const sign of ['!', '/', '\u00ff', '\u0001', '|', ':']) {
+    await alice.setState(a, 'org.example.s', `b${sign}c`, { sign, at: 'key' });
+    await alice.setState(a, `org.example.s${sign}b`, 'c', { sign, at: 'type' });
+    assert.deepEqual(await alice.state(a, 'org.example.s', `b${sign}c`), { sign, at: 'key' });
+    assert.deepEqual(await alice.state(a, `org.example.s${sign}b`, 'c'), { sign, at: 'type' });
+  }
+  const page = JSON.stringify([await alice.messages(b, { limit: 100 }), await alice.ok('GET', inRoom(b, 'state'))]);
+  assert.equal(page.includes('org.example.'), false);
 });

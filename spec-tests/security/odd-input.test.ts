@@ -33,6 +33,49 @@ test('a token of nobody is a bad request wherever one is taken (T42)', async () 
   }
 });
 
+test('a token below zero leads nowhere (T42)', ourChoice('the form of tokens is ours'), async () => {
+  const alice = await hs.user('alice');
+  const room = await alice.createRoom();
+  const root = await alice.say(room, 'root');
+  const relations = `/_matrix/client/v1/rooms/${seg(room)}/relations/${seg(root)}`;
+  for (const token of ['-1', '-9', `-${'9'.repeat(15)}`]) {
+    for (const path of [
+      `${C}/sync${query({ since: token })}`,
+      `${C}/events${query({ from: token, timeout: 0 })}`,
+      `${C}/notifications${query({ from: token })}`,
+      `${C}/publicRooms${query({ since: token })}`,
+    ]) {
+      await alice.fails(400, 'M_INVALID_PARAM', 'GET', path);
+    }
+    // What lies before the first event that is held has such a place in a room; here there is nothing.
+    for (const path of [
+      `${relations}${query({ from: token })}`,
+      inRoom(room, 'messages') + query({ dir: 'b', from: token }),
+      `/_matrix/client/v1/rooms/${seg(room)}/threads${query({ from: token })}`,
+    ]) {
+      assert.deepEqual((await alice.ok('GET', path))['chunk'], [], path);
+    }
+    const { status } = await alice.request('GET', inRoom(room, 'members') + query({ at: token }));
+    assert.ok(status < 500, String(status));
+  }
+});
+
+test('another user’s token shows what one may see, and no more (T42)', async () => {
+  const [alice, bob] = await hs.users('alice', 'bob');
+  const before = (await alice.sync())['next_batch'] as string;
+  const room = await alice.createRoom({ name: 'Hidden' });
+  await alice.say(room, 'hidden');
+  const own = await bob.createRoom();
+  for (const since of [before, (await alice.sync())['next_batch'] as string]) {
+    const answer = await bob.ok('GET', `${C}/sync${query({ since })}`);
+    assert.doesNotMatch(JSON.stringify(answer), /hidden/i);
+    const page = await bob.messages(own, { from: since });
+    assert.doesNotMatch(JSON.stringify(page), /hidden/i);
+    await bob.fails(403, 'M_FORBIDDEN', 'GET', inRoom(room, 'messages') + query({ dir: 'b', from: since }));
+    await bob.fails(403, 'M_FORBIDDEN', 'GET', inRoom(room, 'members') + query({ at: since }));
+  }
+});
+
 test('NUL in any text neither cuts it off nor stops what reads it (T22)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat', name: 'be\0fore', topic: 'to\0pic' });
@@ -53,6 +96,13 @@ test('NUL in any text neither cuts it off nor stops what reads it (T22)', async 
   });
   assert.equal(search['search_categories'].room_events.count, 1);
   await bob.ok('POST', `${C}/user_directory/search`, { search_term: 'n\0l' });
+  const { results } = await bob.ok('POST', `${C}/user_directory/search`, { search_term: alice.userId.split(':')[0] });
+  assert.deepEqual(
+    results.map(({ user_id }: { user_id: string }) => user_id),
+    [alice.userId],
+  );
+  const alias = seg(`#nul\0:${hs.serverName}`);
+  await alice.fails(400, 'M_INVALID_PARAM', 'PUT', `${C}/directory/room/${alias}`, { room_id: room });
   const { chunk } = await bob.messages(room, { dir: 'b', limit: 10 });
   assert.deepEqual(texts(chunk).slice(0, 2).sort(), ['findable afterwards', 'nul\0 inside']);
 });

@@ -1,5 +1,5 @@
 import type { App } from '#api/app.js';
-import { gapParameter } from '#api/client/parameters.js';
+import { tokenParameter } from '#api/client/parameters.js';
 import { integer, object, optional, string } from '#core/schema.js';
 import { type Endpoint, endpoint } from '#http/endpoint.js';
 import { toClientEvent } from '#rooms/client-form.js';
@@ -25,7 +25,7 @@ export const notificationEndpoints: readonly Endpoint<App>[] = [
       const page = await listNotifications(rooms, caller.user, {
         limit: Math.min(query.limit || DEFAULT_LIMIT, MAX_LIMIT),
         onlyHighlights: query.only === 'highlight',
-        ...(query.from === undefined ? {} : { before: gapParameter(rooms, query.from) }),
+        ...(query.from === undefined ? {} : { before: tokenParameter(rooms, 'from', query.from) }),
       });
       const notifications = page.notifications.map(({ event, highlight, read }) => ({
         actions: ['notify', ...(highlight ? [{ set_tweak: 'highlight' }] : [])],
