@@ -1,6 +1,7 @@
 // What slow and idle connections cost others: SECURITY-CASES 37 to 39.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { C, inRoom, query } from '../support/client.js';
@@ -139,4 +140,41 @@ test('one address can not take all connections (T39)', ourChoice('the option and
   await refused;
   assert.ok(closed < 600);
   await ours.anonymous().ok('GET', `${C}/login`);
+});
+
+/** Resident memory of a process in bytes, where the system tells it in this way. */
+async function residentBytes(pid: number): Promise<number | undefined> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+  return kib === undefined ? undefined : Number(kib) * 1024;
+}
+
+test('a form of a gigabyte is refused, and never held (T26)', async (t) => {
+  const before = await residentBytes(hs.own!.pid);
+  const socket = await open(hs);
+  t.after(() => socket.destroy());
+  let answer = '';
+  socket.on('data', (chunk) => (answer += chunk.toString('latin1')));
+  socket.on('error', () => {});
+  const gone = new Promise((closed) => socket.once('close', closed));
+  socket.write(
+    `POST ${C}/login HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000000\r\n\r\n--b\r\n`,
+  );
+  const piece = Buffer.alloc(1 << 20, 'x');
+  let sent = 0;
+  const pump = (): void => {
+    while (!socket.destroyed && sent < 1_000_000_000) {
+      sent += piece.length;
+      if (!socket.write(piece)) return void socket.once('drain', pump);
+    }
+  };
+  pump();
+  await gone;
+  // The answer is lost where the server closes while we still send.
+  if (answer !== '') assert.match(answer, /^HTTP\/1\.1 415 /);
+  assert.ok(sent < 500_000_000, 'most of it is never sent');
+  const after = await residentBytes(hs.own!.pid);
+  if (before === undefined || after === undefined) return t.diagnostic('the system does not tell how much memory');
+  t.diagnostic(`${sent >> 20} MiB were sent; resident memory went from ${before >> 20} to ${after >> 20} MiB`);
+  assert.ok(after - before < 100 << 20);
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { C, inRoom, query, seg } from '../support/client.js';
+import { C, inRoom, query, seg, timeline } from '../support/client.js';
 import { homeserver, startOwnServer } from '../support/homeserver.js';
 import { ourChoice, synapseDiffers } from '../support/known.js';
 
@@ -45,6 +45,20 @@ for (const [what, lines, body] of [
     assert.ok([400, 501].includes(status) || status === 0, String(status));
   });
 }
+
+test('a request whose lines end without CR is refused (T25)', async () => {
+  const { status } = await exchange('GET /_matrix/client/versions HTTP/1.1\nHost: x\n\n');
+  assert.ok(status === 400 || status === 0, String(status));
+});
+
+test('a body that is empty is no bad JSON where nothing is needed in it (T20)', async () => {
+  const session = await alice.login();
+  const answer = await fetch(`${hs.url}${C}/logout`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${session.accessToken}`, 'content-type': 'application/json' },
+  });
+  assert.deepEqual([answer.status, await answer.json()], [200, {}]);
+});
 
 test('JSON of any content type, and of none, is read (T27)', async () => {
   for (const type of ['application/octet-stream', 'text/plain', undefined]) {
@@ -94,6 +108,7 @@ for (const path of [
   '/_matrix//client/versions',
   '/_matrix/.%2e/_matrix/client/versions',
   '/_matrix/client/./versions',
+  '//_matrix/client/versions',
 ]) {
   test(`${path} is not made into another path (T33)`, async () => {
     const { status } = await exchange(head(`GET ${path} HTTP/1.1`, 'Host: x', 'Connection: close'));
@@ -101,10 +116,20 @@ for (const path of [
   });
 }
 
+test('a target in absolute form is refused, or taken for what follows the name (T34)', async () => {
+  const { hostname, port } = new URL(hs.url);
+  for (const name of ['evil.test', `${hostname}:${port}`]) {
+    const target = `http://${name}${C}/account/whoami?access_token=nobody`;
+    const { status } = await exchange(head(`GET ${target} HTTP/1.1`, 'Host: x', 'Connection: close'));
+    assert.ok([400, 401, 404].includes(status), `${name}: ${status}`);
+  }
+});
+
 test('a broken escape in the path is a bad request (T32)', async () => {
   for (const path of [`${C}/profile/%`, `${C}/profile/%zz`, `${C}/profile/%ff%fe`]) {
-    const { status } = await exchange(head(`GET ${path} HTTP/1.1`, 'Host: x', 'Connection: close'));
+    const { status, answer } = await exchange(head(`GET ${path} HTTP/1.1`, 'Host: x', 'Connection: close'));
     assert.ok([400, 404].includes(status), `${path}: ${status}`);
+    assert.match(answer, /"errcode":\s*"M_/, 'the error has the form of any other');
   }
 });
 
@@ -132,6 +157,43 @@ test('tokens of nobody in any parameter are bad requests, and limits are bounded
   for (const limit of ['0', '1000000000']) {
     const answer = await alice.request('GET', messages + query({ dir: 'b', limit }));
     assert.ok([200, 400].includes(answer.status), limit);
+  }
+});
+
+test('names of the object prototype in a query are names like others (T44)', async () => {
+  const who = `${C}/account/whoami`;
+  for (const odd of [
+    '__proto__=1',
+    '__proto__[admin]=true',
+    'constructor[prototype][admin]=true',
+    'toString=x&toString=y',
+    '__proto__.user_id=x',
+  ]) {
+    assert.equal((await alice.ok('GET', `${who}?${odd}`))['user_id'], alice.userId, odd);
+    assert.equal((await alice.request('GET', `${inRoom(room, 'messages')}?dir=b&${odd}`)).status, 200, odd);
+  }
+});
+
+test('no page is larger than a thousand events (T43)', ourChoice('the specification names no bound'), async () => {
+  const big = await alice.createRoom();
+  const root = await alice.say(big, 'root');
+  const content = { msgtype: 'm.text', body: 'x', 'm.relates_to': { rel_type: 'm.thread', event_id: root } };
+  for (let n = 0; n < 1_100; n += 22) {
+    await Promise.all(Array.from({ length: 22 }, () => alice.send(big, 'm.room.message', content)));
+  }
+  const limit = 1_000_000_000;
+  const relations = `/_matrix/client/v1/rooms/${seg(big)}/relations/${seg(root)}`;
+  for (const path of [inRoom(big, 'messages') + query({ dir: 'b', limit }), relations + query({ limit })]) {
+    assert.equal((await alice.ok('GET', path))['chunk'].length, 1_000, path);
+  }
+  const filter = JSON.stringify({ room: { timeline: { limit }, rooms: [big] } });
+  const sync = await alice.ok('GET', `${C}/sync${query({ filter })}`);
+  assert.equal(timeline(sync, big).length, 1_000);
+  const context = await alice.ok('GET', inRoom(big, 'context', root) + query({ limit }));
+  assert.ok(context['events_after'].length <= 1_000);
+  for (const path of [inRoom(big, 'messages') + query({ dir: 'b' }), `${relations}?`, `${C}/notifications?`]) {
+    assert.equal((await alice.request('GET', `${path}&limit=1&limit=2`)).status, 400, `${path}, twice`);
+    assert.equal((await alice.request('GET', `${path}&limit=-1`)).status, 400, `${path}, negative`);
   }
 });
 
