@@ -51,6 +51,7 @@ for (const version of VERSIONS) {
     await refused(bob, { [carol.userId]: 51 });
     await refused(bob, {}, { users_default: 51 });
     await refused(bob, {}, { ban: 51 });
+    await refused(bob, {}, { notifications: { room: 51 } });
     await refused(bob, {}, { events: { ...levels['events'], 'org.example.x': 51 } });
     await refused(carol, { [carol.userId]: 1 });
     const promoted = { ...levels, users: { ...levels['users'], [carol.userId]: 50 } };
@@ -73,8 +74,22 @@ for (const version of VERSIONS) {
         await bob.fails(403, FORBIDDEN, 'POST', inRoom(room, action), { user_id: target.userId });
       }
     }
+    const stranger = await hs.user('stranger');
+    await bob.fails(403, FORBIDDEN, 'POST', inRoom(room, 'kick'), { user_id: stranger.userId });
+    await bob.kick(room, carol.userId);
+    await bob.fails(403, FORBIDDEN, 'POST', inRoom(room, 'kick'), { user_id: carol.userId });
     await bob.ban(room, carol.userId);
+    await carol.fails(403, FORBIDDEN, 'POST', inRoom(room, 'join'), {});
+    await alice.ban(room, dave.userId);
+    await bob.fails(403, FORBIDDEN, 'POST', inRoom(room, 'unban'), { user_id: dave.userId });
     await bob.unban(room, carol.userId);
+    const now = await alice.state(room, 'm.room.power_levels');
+    await alice.ok('PUT', LEVELS(room), { ...now, ban: 60 });
+    await alice.ban(room, carol.userId);
+    for (const action of ['kick', 'unban']) {
+      await bob.fails(403, FORBIDDEN, 'POST', inRoom(room, action), { user_id: carol.userId });
+    }
+    assert.equal(await alice.membership(room, carol.userId), 'ban');
   });
 
   test(`a state key that is a user id is that user’s (version ${version}) (T102)`, async () => {
@@ -104,6 +119,8 @@ for (const version of VERSIONS) {
       const answer = await alice.request('PUT', member(bob), { membership });
       assert.ok([400, 403].includes(answer.status), `${JSON.stringify(membership)}: ${answer.status}`);
     }
+    const none = await alice.request('PUT', member(bob), { displayname: 'none' });
+    assert.ok([400, 403].includes(none.status), `no membership: ${none.status}`);
     await alice.fails(403, FORBIDDEN, 'PUT', member(await hs.user('eve')), { membership: 'join' });
     await carol.fails(403, FORBIDDEN, 'PUT', member(bob), { membership: 'leave' });
     assert.equal(await alice.membership(room, bob.userId), 'join');
@@ -114,6 +131,7 @@ for (const [what, levels] of Object.entries({
   'text for a number': { ban: '50' },
   'a fraction': { ban: 50.5 },
   'null for a number': { ban: null },
+  'truth for a number': { ban: true },
   'a list for a number': { ban: [] },
   'a number that is too large': { ban: 2 ** 53 },
   'a user that is none': { users: { bob: 50 } },
@@ -129,6 +147,14 @@ for (const [what, levels] of Object.entries({
     assert.deepEqual(await alice.state(room, 'm.room.power_levels'), now);
   });
 }
+
+test('from version 10 on, power levels take no number that is written as a fraction (T94)', async () => {
+  const { alice, room } = await ranked('10');
+  const now = await alice.state(room, 'm.room.power_levels');
+  const text = JSON.stringify({ ...now, ban: 50 }).replace('"ban":50', '"ban":50.0');
+  await alice.fails(400, 'M_BAD_JSON', 'PUT', LEVELS(room), text);
+  assert.deepEqual(await alice.state(room, 'm.room.power_levels'), now);
+});
 
 test('one joins only for oneself, by a rule that is known (T97)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');

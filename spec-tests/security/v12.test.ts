@@ -82,6 +82,16 @@ test('the highest level there is does not reach a creator (T119)', async () => {
     await bob.fails(403, 'M_FORBIDDEN', 'POST', inRoom(room, action), { user_id: alice.userId });
   }
   const levels: Body = await bob.state(room, 'm.room.power_levels');
+  for (const users of [{ ...levels['users'], [alice.userId]: 0 }, { [bob.userId]: 2 ** 53 }]) {
+    for (const client of [alice, bob]) {
+      const answer = await client.request('PUT', inRoom(room, 'state', 'm.room.power_levels', ''), {
+        ...levels,
+        users,
+      });
+      assert.ok([400, 403].includes(answer.status), `${JSON.stringify(users)}: ${answer.status}`);
+    }
+  }
+  assert.deepEqual(await bob.state(room, 'm.room.power_levels'), levels);
   await alice.ok('PUT', inRoom(room, 'state', 'm.room.power_levels', ''), { ...levels, users: {} });
   await alice.kick(room, bob.userId);
 });

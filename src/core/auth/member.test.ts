@@ -24,6 +24,8 @@ test('member events need state_key and a known membership of type string (T14, T
       maker.make({ type: 'm.room.member', sender: BOB, content, ...(state_key === '' ? {} : { state_key }) });
     assert.equal(check(member({ membership: 'join' }, '')), rule(5, 4, 5, '1'), version);
     assert.equal(check(member({})), rule(5, 4, 5, '1'), version);
+    const inherited = JSON.parse('{"__proto__":{"membership":"join"}}') as JsonObject;
+    assert.equal(check(member(inherited)), rule(5, 4, 5, '1'), version);
     const unknown = maker.rules.restrictedJoin ? '8' : maker.rules.knock ? '7' : '6';
     for (const membership of [5, null, 'foo', [], { join: 1 }]) {
       assert.equal(check(member({ membership })), rule(5, 4, 5, unknown), version);
@@ -93,6 +95,9 @@ test('restricted joins need a joined user with power to invite (T99)', () => {
       for (const bad of [5, null, [], 'alice']) assert.equal(check(join(bad)), rule(5, 4, 5, '2.1'), version);
       const invited = maker.member(CHARLIE, 'invite', { sender: ALICE });
       assert.equal(check(join(), invited), 'allow', version);
+      assert.equal(check(join(BOB), invited), 'allow', 'whom it names plays no part for the invited');
+      const joined = maker.member(CHARLIE, 'join');
+      for (const via of [undefined, BOB, '@nobody:a.example']) assert.equal(check(join(via), joined), 'allow', version);
     }
   }
   for (const version of versionsWith((rules) => rules.restrictedJoin && !rules.knockRestricted)) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkEventAuth } from '#core/auth/check.js';
-import { ALICE, BOB, CHARLIE, EventMaker, rulesOf, stateOf } from '#core/auth/fixtures.js';
+import { ALICE, BOB, CHARLIE, EventMaker, room, rulesOf, stateOf, versionsWith } from '#core/auth/fixtures.js';
 import { parseLevel, powerLevels } from '#core/auth/power-levels.js';
 import { JsonFloat, type JsonObject } from '#core/json-value.js';
 import { ROOM_VERSIONS, type RoomVersion } from '#core/room-versions.js';
@@ -113,6 +113,17 @@ test('from version 10 on malformed levels are refused even as the first ones (T9
       assert.equal(change(version, ALICE, undefined, { users }), part(version, 3), version);
     }
     assert.equal(change(version, ALICE, undefined, { users: { [BOB]: '5' } }), strict ? part(version, 3) : 'allow');
+  }
+});
+
+test('before version 10 nobody is kept out by levels that are odd but can be read (T94)', () => {
+  for (const version of versionsWith((rules) => !rules.integerPowerLevels)) {
+    const levels = { users: { [ALICE]: '100' }, ban: ' 50 ', invite: '0', notifications: { room: null } };
+    const { maker, check } = room(version, { levels: levels as JsonObject });
+    assert.equal(check(maker.member(CHARLIE, 'join')), 'allow', version);
+    assert.equal(check(maker.member(CHARLIE, 'invite', { sender: BOB })), 'allow', version);
+    assert.equal(check(maker.member(CHARLIE, 'ban', { sender: ALICE })), 'allow', version);
+    assert.notEqual(check(maker.member(CHARLIE, 'ban', { sender: BOB })), 'allow', version);
   }
 });
 
