@@ -105,6 +105,10 @@ for (const version of VERSIONS) {
     const { alice, room } = await ranked(version);
     const again = await alice.request('PUT', inRoom(room, 'state', 'm.room.create', ''), { room_version: '1' });
     assert.ok([400, 403].includes(again.status), String(again.status));
+    for (const path of [inRoom(room, 'send', 'm.room.create', 't'), inRoom(room, 'state', 'm.room.create', 'x')]) {
+      const answer = await alice.request('PUT', path, { room_version: '1' });
+      assert.ok([400, 403].includes(answer.status), `${path}: ${answer.status}`);
+    }
     const events = (await alice.ok('GET', inRoom(room, 'state'))) as unknown as Body[];
     const create = events.find((event) => event['type'] === 'm.room.create')!;
     await alice.request('PUT', inRoom(room, 'redact', create['event_id'], 't'), {});

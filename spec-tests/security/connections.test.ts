@@ -1,10 +1,12 @@
-// What slow and idle connections cost others: SECURITY-CASES 37 to 39.
+// What slow and idle connections cost others: SECURITY-CASES 26 and 37 to 39.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { C, inRoom, query } from '../support/client.js';
+import { C, inRoom, query, texts } from '../support/client.js';
 import { type Homeserver, startOwnServer } from '../support/homeserver.js';
 import { ourChoice } from '../support/known.js';
 
@@ -177,4 +179,39 @@ test('a form of a gigabyte is refused, and never held (T26)', async (t) => {
   if (before === undefined || after === undefined) return t.diagnostic('the system does not tell how much memory');
   t.diagnostic(`${sent >> 20} MiB were sent; resident memory went from ${before >> 20} to ${after >> 20} MiB`);
   assert.ok(after - before < 100 << 20);
+});
+
+test('a server that runs out of file descriptors loses nothing, and goes on when there are some again (T39)', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'runnel-few-files-'));
+  const script = join(folder, 'node');
+  await writeFile(script, `#!/bin/sh\nulimit -n 250 && exec '${process.execPath}' "$@"\n`, { mode: 0o755 });
+  const ours = await startOwnServer({}, script);
+  t.after(async () => {
+    await ours.stop();
+    await rm(folder, { recursive: true });
+  });
+  const alice = await ours.user('alice');
+  const room = await alice.createRoom();
+  await alice.say(room, 'before');
+  const sockets: Socket[] = [];
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  for (let i = 0; i < 4; i++) {
+    sockets.push(...(await Promise.all(Array.from({ length: 100 }, () => open(ours)))));
+  }
+  for (const socket of sockets) socket.on('error', () => {}).resume();
+  // Who has a connection already is served as before, or told that it can not be.
+  const during = { msgtype: 'm.text', body: 'during' };
+  const sent = await alice
+    .request('PUT', inRoom(room, 'send', 'm.room.message', 'during'), during)
+    .catch(() => undefined);
+  assert.ok(sent === undefined || sent.status === 200 || sent.status >= 500, String(sent?.status));
+  t.diagnostic(`${sockets.filter((socket) => socket.destroyed).length} of ${sockets.length} were closed by the server`);
+  for (const socket of sockets) socket.destroy();
+  await alice.say(room, 'after');
+  const { chunk } = await (await alice.login()).messages(room, { limit: 3 });
+  const said = texts(chunk);
+  assert.deepEqual([said[0], said.at(-1)], ['after', 'before']);
+  if (sent?.status === 200) assert.ok(said.includes('during'), 'what was acknowledged is there');
 });

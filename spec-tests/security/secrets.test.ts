@@ -23,7 +23,7 @@ function withHost(method: string, path: string, host: string, body?: Body): Prom
   });
 }
 
-test('a forged Host comes back nowhere (T46)', async () => {
+test('a forged Host comes back nowhere (T45, T46)', async () => {
   const alice = await hs.user('alice');
   const login = { type: 'm.login.password', identifier: { type: 'm.id.user', user: alice.userId } };
   for (const [method, path, body] of [

@@ -86,14 +86,16 @@ export class OwnServer {
   readonly directory: string;
   readonly port: number;
   readonly #env: Readonly<Record<string, string>>;
+  readonly #node: string;
   #process: ChildProcess | undefined;
   /** What the process printed, newest last. */
   output = '';
 
-  constructor(directory: string, port: number, env: Readonly<Record<string, string>>) {
+  constructor(directory: string, port: number, env: Readonly<Record<string, string>>, node: string) {
     this.directory = directory;
     this.port = port;
     this.#env = env;
+    this.#node = node;
   }
 
   get url(): string {
@@ -106,7 +108,7 @@ export class OwnServer {
 
   async start(): Promise<void> {
     const main = resolve(import.meta.dirname, '../../../dist/main.js');
-    const child = spawn(process.env['SPEC_NODE'] ?? process.execPath, [main, 'serve'], {
+    const child = spawn(this.#node, [main, 'serve'], {
       env: {
         PATH: process.env['PATH'] ?? '',
         RUNNEL_SERVER_NAME: 'localhost',
@@ -163,10 +165,16 @@ export async function runnel(server: Homeserver, ...args: readonly string[]): Pr
   return JSON.parse(stdout) as Body;
 }
 
-/** Starts a server of our own, whatever `HS_URL` says: for tests that kill it or look at how it starts. */
-export async function startOwnServer(env: Readonly<Record<string, string>> = {}): Promise<Homeserver> {
+/**
+ * Starts a server of our own, whatever `HS_URL` says: for tests that kill it or look at how it starts. `node` runs it;
+ * `SPEC_NODE` names another than that of the tests.
+ */
+export async function startOwnServer(
+  env: Readonly<Record<string, string>> = {},
+  node = process.env['SPEC_NODE'] ?? process.execPath,
+): Promise<Homeserver> {
   const directory = await mkdtemp(join(tmpdir(), 'runnel-spec-'));
-  const own = new OwnServer(directory, await freePort(), env);
+  const own = new OwnServer(directory, await freePort(), env, node);
   try {
     await own.start();
   } catch (error) {
