@@ -149,8 +149,11 @@ test('a membership that content only seems to inherit is none (T14)', async () =
   const { alice, room } = await scene();
   const dora = peer.user('dora');
   const content = JSON.parse('{"__proto__":{"membership":"join"}}') as Pdu;
-  const join = peer.event(room, { type: 'm.room.member', sender: dora, stateKey: dora, content });
-  const results = await peer.send([join]);
-  assert.equal(typeof results[eventId(join)].error, 'string');
+  const wanted = { type: 'm.room.member', sender: dora, stateKey: dora, content };
+  // Authorised as a join, and as what it is.
+  const auth = ['m.room.create', 'm.room.power_levels'].map((type) => room.idOf(type)!);
+  const joins = [peer.event(room, wanted), peer.event(room, { ...wanted, auth })];
+  const results = await peer.send(joins);
+  for (const join of joins) assert.equal(typeof results[eventId(join)].error, 'string');
   await alice.fails(404, 'M_NOT_FOUND', 'GET', inRoom(room.id, 'state', 'm.room.member', dora));
 });

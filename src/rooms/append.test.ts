@@ -163,6 +163,19 @@ test('a redaction that comes before its event takes effect when that comes', asy
   assert.deepEqual(toClientEvent(t.rooms, stored, { viewer: alice })['content'], {});
 });
 
+test('a redaction of the create event by another server takes nothing away (T105)', async () => {
+  await using t = await openTestRooms();
+  const roomId = await createRoom(t.rooms, { creator: alice, body: { room_version: '6', preset: 'public_chat' } });
+  const base = await say(t.rooms, roomId, alice, 'base');
+  const create = storedStateAt(t.rooms, t.store, findRoom(t.store, roomId)!.head.state, 'm.room.create', '')!;
+  const draft: Draft = { type: 'm.room.redaction', sender: alice, content: {}, redacts: create.pdu.event_id };
+  assert.equal((await attach(t.rooms, roomId, draft, [base])).outcome, 'accepted');
+  const shown = toClientEvent(t.rooms, create, { viewer: alice });
+  assert.deepEqual(shown['content'], { creator: alice, room_version: '6' });
+  assert.equal(findRoom(t.store, roomId)!.rules.version, '6');
+  await say(t.rooms, roomId, alice, 'and goes on');
+});
+
 test('redactions that name each other, or themselves, change nothing, and can be served (T106)', async () => {
   await using t = await openTestRooms();
   const body = { room_version: '1', preset: 'public_chat' } as const;
