@@ -108,7 +108,7 @@ test('events of a server that the room denies are not taken', async () => {
   assert.deepEqual(await bodies(alice, room), ['before']);
 });
 
-test('an event that the room no longer allows is kept from clients, and what builds on it is not (T109)', async () => {
+test('an event that the room no longer allows is kept from clients, and what builds on it is not', async () => {
   const { alice, charlie, room } = await scene();
   const fork = [...room.latest];
   const other = peer.user('dora');
