@@ -171,6 +171,20 @@ test('one joins only for oneself, by a rule that is known (T97)', async () => {
   }
 });
 
+test('a redaction of what is in another room is refused (T107)', async () => {
+  const alice = await hs.user('alice');
+  const [room, other] = [await alice.createRoom(), await alice.createRoom()];
+  const eventId = await alice.say(other, 'elsewhere');
+  for (const [path, body] of [
+    [inRoom(room, 'redact', eventId, 'a'), {}],
+    [inRoom(room, 'send', 'm.room.redaction', 'b'), { redacts: eventId }],
+  ] as const) {
+    const { status } = await alice.request('PUT', path, body);
+    assert.ok([400, 404].includes(status), `${path}: ${status}`);
+  }
+  assert.equal((await alice.event(other, eventId)).content['body'], 'elsewhere');
+});
+
 test('two redactions that name each other, and one that names itself, end well (T106)', async () => {
   const alice = await hs.user('alice');
   const room = await alice.createRoom();

@@ -103,6 +103,18 @@ test('a tombstone needs more than an administrator has (T122)', async () => {
   assert.equal(levels['events']['m.room.tombstone'], 150);
 });
 
+test('an upgrade takes creators out of the power levels, and leaves the others in (T118)', async () => {
+  const [alice, bob, carol] = await hs.users('alice', 'bob', 'carol');
+  const users = { [alice.userId]: 100, [bob.userId]: 90, [carol.userId]: 50 };
+  const old = await alice.createRoom({ room_version: '11', power_level_content_override: { users } });
+  const { replacement_room: room } = await alice.ok('POST', inRoom(old, 'upgrade'), {
+    new_version: '12',
+    additional_creators: [bob.userId],
+  });
+  assert.deepEqual((await alice.state(room, 'm.room.power_levels'))['users'], { [carol.userId]: 50 });
+  assert.deepEqual((await alice.state(room, 'm.room.create'))['additional_creators'], [bob.userId]);
+});
+
 test('an additional creator has the power of a creator', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({
