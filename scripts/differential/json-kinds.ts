@@ -1,12 +1,6 @@
-import {
-  canonicalBytes,
-  canonicalJson,
-  JsonError,
-  parseJson,
-  strictCanonicalProblem,
-  stringifyJson,
-} from '#core/json.js';
+import { canonicalBytes, canonicalJson, JsonError, parseJson, stringifyJson } from '#core/json.js';
 import type { JsonValue } from '#core/json-value.js';
+import { strictCanonicalProblem } from '#core/strict-json.js';
 import type { Dice } from './dice.js';
 import { randomJson, randomText } from './json-values.js';
 import type { Kind } from './kind.js';

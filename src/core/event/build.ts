@@ -10,10 +10,11 @@ import {
 import { contentHashBytes, eventIdOfHash, eventSignedBytes } from '#core/event/hash.js';
 import type { Draft, Pdu, RawPdu } from '#core/event/pdu.js';
 import { EventId, type RoomId, type ServerName } from '#core/ids.js';
-import { canonicalBytes, JsonError, strictCanonicalProblem } from '#core/json.js';
+import { canonicalBytes, JsonError } from '#core/json.js';
 import type { JsonObject, JsonValue } from '#core/json-value.js';
 import type { RoomRules } from '#core/room-versions.js';
 import { type SigningKey, sha256 } from '#core/signing.js';
+import { strictCanonicalProblem } from '#core/strict-json.js';
 import { assert } from '#util/assert.js';
 import { encodeBase64 } from '#util/base64.js';
 

@@ -1,9 +1,10 @@
 import { eventIdOf } from '#core/event/hash.js';
 import type { Pdu, RawPdu } from '#core/event/pdu.js';
 import { EventId, RoomId, UserId } from '#core/ids.js';
-import { canonicalBytes, JsonError, strictCanonicalProblem } from '#core/json.js';
+import { canonicalBytes, JsonError } from '#core/json.js';
 import { isObject, type JsonObject, type JsonValue, own, ownObject, ownString } from '#core/json-value.js';
 import type { RoomRules } from '#core/room-versions.js';
+import { strictCanonicalProblem } from '#core/strict-json.js';
 import { decodeBase64 } from '#util/base64.js';
 
 /** Largest event in canonical JSON, signatures included, in bytes (client-server API, Size limits). */
