@@ -5,6 +5,7 @@ import { envName, flagName, OPTIONS } from '#config';
 import { ERROR_CODES } from '#core/errors.js';
 import { KEYSPACES } from '#store/schema.js';
 import { layersTable } from './layers.js';
+import { securityCases } from './security-cases.js';
 
 /** A page in `docs/` that is made from a table in the sources, as it lies there and as it should be. */
 export interface Page {
@@ -62,6 +63,34 @@ export function configPage(): string {
     '```',
     '',
     ...sections,
+  ].join('\n');
+}
+
+/** docs/SECURITY-CASES.md */
+export function securityPage(root: string): string {
+  const cases = securityCases(root);
+  const whole = cases.filter(({ remark }) => remark === '').length;
+  const rows = cases.map(({ number, behaviour, tests, remark }) => [
+    `T${number}`,
+    behaviour,
+    tests.map((path) => `\`${path}\``).join('<br>'),
+    remark,
+  ]);
+  return [
+    '# Attacks and failures that are kept as tests',
+    '',
+    MADE('scripts/security-cases.tsv and the titles of tests'),
+    '',
+    'What homeservers were attacked with or fell over, each case with what is right. Tests name the cases they hold in their titles.',
+    `Of ${cases.length} cases ${whole} are tested in every claim that concerns what exists; the last column says what of the others is not.`,
+    'They are about JSON and HTTP (T1 to T47), event authorisation (T88 to T125), media and link previews (T206 to T227), the',
+    'client API with its authentication, authorisation and leaks (T229 to T290), and globs, Unicode and identifiers (T291 to T299).',
+    'The cases of federation come with it.',
+    '',
+    '`npm test` fails where a case without a remark has no test.',
+    '',
+    table(['case', 'what is right', 'tests', 'not tested'], rows),
+    '',
   ].join('\n');
 }
 
@@ -153,6 +182,7 @@ export function pages(root: string): Page[] {
     { name: 'CONFIG.md', now: read('CONFIG.md'), wanted: configPage() },
     { name: 'STORE.md', now: read('STORE.md'), wanted: storePage() },
     { name: 'ENDPOINTS.md', now: read('ENDPOINTS.md'), wanted: endpointsPage() },
+    { name: 'SECURITY-CASES.md', now: read('SECURITY-CASES.md'), wanted: securityPage(root) },
     { name: 'ERRORS.md', now: read('ERRORS.md'), wanted: errorsPage() },
     { name: 'ARCHITECTURE.md', now: architecture, wanted: architecturePage(architecture) },
   ];

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import * as schema from '#store/schema.js';
 import { pages } from './pages.js';
 import { findingsOf, type Keyspaces, longFiles, missingWriters } from './rules.js';
+import { securityCases, untestedCases } from './security-cases.js';
 import type { Source } from './source.js';
 
 const root = join(import.meta.dirname, '../..');
@@ -30,6 +31,10 @@ const problems = [
 
 for (const page of pages(root)) {
   if (page.now !== page.wanted) problems.push(`docs/${page.name} is not current; run: npm run docs`);
+}
+
+for (const { number, behaviour } of untestedCases(securityCases(root))) {
+  problems.push(`no test names security case T${number} in its title: ${behaviour}`);
 }
 
 for (const long of longFiles(sources)) console.warn(`wants a split: src/${long}`);
