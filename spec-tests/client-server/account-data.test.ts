@@ -38,7 +38,7 @@ test('data is read back, and what is not there is not found', async () => {
   }
 });
 
-test('what the server keeps itself cannot be written', async () => {
+test('what the server keeps itself cannot be written (T253)', async () => {
   const alice = await hs.user('alice');
   const room = await alice.createRoom();
   await alice.fails(405, 'M_BAD_JSON', 'PUT', ofUser(alice, 'account_data', 'm.push_rules'), {});
@@ -47,7 +47,7 @@ test('what the server keeps itself cannot be written', async () => {
   assert.ok([400, 405].includes(answer.status), String(answer.status));
 });
 
-test('account data belongs to its user alone', async () => {
+test('account data belongs to its user alone (T252, T286)', async () => {
   const [alice, mallory] = await hs.users('alice', 'mallory');
   await alice.ok('PUT', ofUser(alice, 'account_data', 'org.example.secret'), { s: 1 });
   await mallory.fails(403, 'M_FORBIDDEN', 'GET', ofUser(alice, 'account_data', 'org.example.secret'));
@@ -62,7 +62,7 @@ test('a body that is no object is a bad request', async () => {
   }
 });
 
-test('a user who is ignored is heard no more, and their invites do not arrive', async () => {
+test('a user who is ignored is heard no more, and their invites do not arrive (T283)', async () => {
   const [alice, mallory] = await hs.users('alice', 'mallory');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await mallory.join(room);

@@ -39,7 +39,7 @@ test('logout_devices: false keeps the other sessions', async () => {
   await laptop.ok('GET', `${C}/account/whoami`);
 });
 
-test('a deactivated user is logged out, out of every room, and cannot log in again; the name stays taken', async () => {
+test('a deactivated user is logged out, out of every room, and cannot log in again; the name stays taken (T241)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await bob.createRoom({ preset: 'public_chat' });
   await alice.join(room);
@@ -60,7 +60,7 @@ test('a deactivated user is logged out, out of every room, and cannot log in aga
   await hs.anonymous().fails(400, 'M_USER_IN_USE', 'GET', `${C}/register/available${query({ username })}`);
 });
 
-test('the login of a deactivated user says so', ourChoice('M_FORBIDDEN is allowed too'), async () => {
+test('the login of a deactivated user says so (T241)', ourChoice('M_FORBIDDEN is allowed too'), async () => {
   const alice = await hs.user('alice');
   await alice.withPassword('POST', `${C}/account/deactivate`);
   await hs.anonymous().fails(403, 'M_USER_DEACTIVATED', 'POST', `${C}/login`, loginWith(alice.userId, alice.password));
@@ -79,7 +79,7 @@ test('third-party identifiers: an account of ours has none', async () => {
   assert.deepEqual(await alice.ok('GET', `${C}/account/3pid`), { threepids: [] });
 });
 
-test('a deactivated user cannot be invited back to life by their room', async () => {
+test('a deactivated user cannot be invited back to life by their room (T241)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   await alice.withPassword('POST', `${C}/account/deactivate`);
   const room = await bob.createRoom();

@@ -52,13 +52,13 @@ test('every endpoint that gives events bundles what relates to them', async () =
   carries('sync', find(timeline(await (await bob.login()).sync({ filter }), room)));
 });
 
-test('an edit has new content', synapseDiffers('counts one without'), async () => {
+test('an edit has new content (T267)', synapseDiffers('counts one without'), async () => {
   const { alice, bob, room, root } = await story();
   await relate(alice, room, 'm.replace', root);
   assert.equal((await bundle(bob, room, root))?.['m.replace'], undefined);
 });
 
-test('of the edits by the sender the newest counts', async () => {
+test('of the edits by the sender the newest counts (T267, T282)', async () => {
   const { alice, bob, room, root } = await story();
   await edit(bob, room, root);
   assert.equal((await bundle(bob, room, root))?.['m.replace'], undefined);
@@ -69,7 +69,7 @@ test('of the edits by the sender the newest counts', async () => {
   assert.equal((await bundle(bob, room, root))?.['m.replace'], undefined);
 });
 
-test('the thread tells who took part, and shrinks with a redaction', async () => {
+test('the thread tells who took part, and shrinks with a redaction (T255, T282)', async () => {
   const { alice, bob, room, root } = await story();
   const first = await relate(alice, room, 'm.thread', root);
   const second = await relate(alice, room, 'm.thread', root);
@@ -80,7 +80,7 @@ test('the thread tells who took part, and shrinks with a redaction', async () =>
   assert.deepEqual([thread.count, thread.latest_event.event_id], [1, first]);
 });
 
-test('ignored users are in no bundle', async () => {
+test('ignored users are in no bundle (T282)', async () => {
   const { alice, bob, room, root } = await story();
   await relate(bob, room, 'm.thread', root);
   const mine = await relate(alice, room, 'm.thread', root);
@@ -91,7 +91,7 @@ test('ignored users are in no bundle', async () => {
   assert.deepEqual([thread.count, thread.latest_event.event_id], [1, mine]);
 });
 
-test('what came after one left is in no bundle', synapseDiffers('bundles it'), async () => {
+test('what came after one left is in no bundle (T282)', synapseDiffers('bundles it'), async () => {
   const { alice, bob, room, root } = await story();
   const seen = await relate(alice, room, 'm.thread', root);
   await bob.leave(room);
@@ -103,7 +103,7 @@ test('what came after one left is in no bundle', synapseDiffers('bundles it'), a
   assert.equal(relations['m.replace'], undefined);
 });
 
-test('state events carry no bundle', async () => {
+test('state events carry no bundle (T267)', async () => {
   const { alice, room } = await story();
   const topic = await alice.setState(room, 'm.room.topic', '', { topic: 'x' });
   await relate(alice, room, 'm.reference', topic);

@@ -26,7 +26,7 @@ test('an alias is made, found by anyone, listed for members, and deleted', async
   assert.deepEqual((await bob.ok('GET', inRoom(room, 'aliases')))['aliases'], []);
 });
 
-test('a taken alias stays where it is', async () => {
+test('a taken alias stays where it is (T256)', async () => {
   const alice = await hs.user('alice');
   const [room, other] = [await alice.createRoom(), await alice.createRoom()];
   const name = alias();
@@ -35,7 +35,7 @@ test('a taken alias stays where it is', async () => {
   assert.equal((await alice.ok('GET', at(name)))['room_id'], room);
 });
 
-test('an alias is deleted by who made it or who has the power for it, not by others', async () => {
+test('an alias is deleted by who made it or who has the power for it, not by others (T256)', async () => {
   const [alice, bob, carol] = await hs.users('alice', 'bob', 'carol');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await Promise.all([bob.join(room), carol.join(room)]);
@@ -52,7 +52,7 @@ for (const [what, name] of [
   ['a slash and a percent sign', 'a/b%2Fc'],
   ['question mark and hash', 'a?b#c'],
 ] as const) {
-  test(`an alias with ${what} survives the round trip`, async () => {
+  test(`an alias with ${what} survives the round trip (T298)`, async () => {
     const alice = await hs.user('alice');
     const room = await alice.createRoom();
     const full = alias(name);
@@ -61,7 +61,7 @@ for (const [what, name] of [
   });
 }
 
-test('aliases differ by case', async () => {
+test('aliases differ by case (T298)', async () => {
   const alice = await hs.user('alice');
   const room = await alice.createRoom();
   const name = alias('case');
@@ -76,7 +76,7 @@ for (const [what, name] of [
   ['a NUL', '#a\0b:localhost'],
 ] as const) {
   test(
-    `an alias with ${what} is refused`,
+    `an alias with ${what} is refused (T298)`,
     what === 'a NUL' ? synapseDiffers('takes a NUL in an alias') : {},
     async () => {
       const alice = await hs.user('alice');

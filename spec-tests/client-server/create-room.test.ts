@@ -119,7 +119,7 @@ test('invitees are invited, directly where the room is direct', async () => {
   }
 });
 
-test('creation_content reaches the create event, except what the server decides', async () => {
+test('creation_content reaches the create event, except what the server decides (T258)', async () => {
   const room = await alice.createRoom({
     room_version: '10',
     creation_content: { 'm.federate': false, type: 'm.space', room_version: '1', creator: '@mallory:example.org' },
@@ -143,13 +143,13 @@ for (const [what, room_version] of [
   ['unknown', 'no-such-version'],
   ['empty', ''],
 ] as const) {
-  test(`an ${what} room version is not supported`, async () => {
+  test(`an ${what} room version is not supported (T258)`, async () => {
     const error = await create(alice, 400, { room_version });
     assert.equal(error['errcode'], 'M_UNSUPPORTED_ROOM_VERSION');
   });
 }
 
-test('a room version that is a number is bad JSON', async () => {
+test('a room version that is a number is bad JSON (T258)', async () => {
   const error = await create(alice, 400, { room_version: 11 });
   assert.match(error['errcode'], /^M_(BAD_JSON|UNSUPPORTED_ROOM_VERSION|INVALID_PARAM)$/);
 });

@@ -53,7 +53,7 @@ test('everyone sees master and self-signing keys, and only their owner the user-
   assert.deepEqual(others['user_signing_keys'] ?? {}, {});
 });
 
-test('the first upload and a repetition ask for nothing, a replacement and an addition for the password', async () => {
+test('the first upload and a repetition ask for nothing, a replacement and an addition for the password (T263)', async () => {
   const alice = await hs.user('alice');
   const cross = new CrossSigning(alice.userId);
   await alice.ok('POST', UPLOAD, { master_key: cross.masterKey() });
@@ -78,17 +78,21 @@ test('the first upload and a repetition ask for nothing, a replacement and an ad
   assert.deepEqual(found['self_signing_keys'][alice.userId], other.selfSigningKey());
 });
 
-test('the password for one set of keys does not bring in another', synapseDiffers('binds to path only'), async () => {
-  const { client: alice, cross } = await person('alice');
-  const [wanted, smuggled] = [new CrossSigning(alice.userId), new CrossSigning(alice.userId)];
-  const { body } = await alice.request('POST', UPLOAD, wanted.upload());
-  const auth = alice.passwordAuth(body['session']);
-  const answer = await alice.request('POST', UPLOAD, { ...smuggled.upload(), auth });
-  assert.ok([401, 403].includes(answer.status), String(answer.status));
-  assert.deepEqual((await query(alice, alice))['master_keys'][alice.userId], cross.masterKey());
-});
+test(
+  'the password for one set of keys does not bring in another (T237, T263)',
+  synapseDiffers('binds to path only'),
+  async () => {
+    const { client: alice, cross } = await person('alice');
+    const [wanted, smuggled] = [new CrossSigning(alice.userId), new CrossSigning(alice.userId)];
+    const { body } = await alice.request('POST', UPLOAD, wanted.upload());
+    const auth = alice.passwordAuth(body['session']);
+    const answer = await alice.request('POST', UPLOAD, { ...smuggled.upload(), auth });
+    assert.ok([401, 403].includes(answer.status), String(answer.status));
+    assert.deepEqual((await query(alice, alice))['master_keys'][alice.userId], cross.masterKey());
+  },
+);
 
-test('bad cross-signing keys are refused, and nothing changes', synapseDiffers('answers 500'), async () => {
+test('bad cross-signing keys are refused, and nothing changes (T263)', synapseDiffers('answers 500'), async () => {
   const [alice, mallory] = await hs.users('alice', 'mallory');
   const cross = new CrossSigning(mallory.userId);
   const { master_key, self_signing_key } = cross.upload();
@@ -184,7 +188,7 @@ test('others see that a master key is signed by its devices', synapseDiffers('sh
   assert.deepEqual((await query(bob, alice.client))['master_keys'][alice.client.userId], key);
 });
 
-test('a signature on another’s master key is seen by who made it, and by nobody else', async () => {
+test('a signature on another’s master key is seen by who made it, and by nobody else (T263)', async () => {
   const [alice, bob] = await Promise.all([person('alice'), person('bob')]);
   const carol = await hs.user('carol');
   const room = await alice.client.createRoom({ preset: 'public_chat' });
@@ -203,7 +207,7 @@ test('a signature on another’s master key is seen by who made it, and by nobod
   await alice.client.syncUntil((body) => body['device_lists']?.changed?.includes(bob.client.userId));
 });
 
-test('signatures that are wrong, or by a key without the role, fail one by one', async () => {
+test('signatures that are wrong, or by a key without the role, fail one by one (T263)', async () => {
   const { client: alice, device, cross } = await person('alice');
   const bob = await person('bob');
   const laptop = await alice.login();
@@ -261,7 +265,7 @@ test('signatures that are wrong, or by a key without the role, fail one by one',
 });
 
 test(
-  'signatures that nobody can check are not handed on',
+  'signatures that nobody can check are not handed on (T263)',
   ourChoice('the specification leaves open what becomes of signatures by unknown keys'),
   async () => {
     const alice = await hs.user('alice');

@@ -48,7 +48,7 @@ test('a delayed event has an endpoint of its own', synapseDiffers('knows the par
   assert.deepEqual(await sent(alice, room, 'own'), { key: 'own' });
 });
 
-test('whoever knows the delay id cancels, restarts or sends, without an account', async () => {
+test('whoever knows the delay id cancels, restarts or sends, without an account (T270)', async () => {
   const alice = await hs.user('alice');
   const nobody = hs.anonymous();
   const room = await alice.createRoom();

@@ -27,7 +27,7 @@ test('a change without display_name keeps the name', async () => {
   assert.equal((await alice.ok('GET', `${C}/devices/${laptop.deviceId}`))['display_name'], 'Laptop');
 });
 
-test('a device of another user is as unknown as one that never was', async () => {
+test('a device of another user is as unknown as one that never was (T252)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   for (const id of [alice.deviceId, 'NEVERWAS']) {
     await bob.fails(404, 'M_NOT_FOUND', 'GET', `${C}/devices/${id}`);
@@ -45,7 +45,7 @@ test('several devices are deleted at once, and their sessions end', async () => 
   }
 });
 
-test('deleting the devices of another user does them nothing', async () => {
+test('deleting the devices of another user does them nothing (T252)', async () => {
   const [alice, mallory] = await hs.users('alice', 'mallory');
   await mallory.withPassword('POST', `${C}/delete_devices`, { devices: [alice.deviceId] });
   await alice.ok('GET', `${C}/account/whoami`);

@@ -95,7 +95,7 @@ test('room types are told apart', async () => {
   assert.deepEqual((await of(['m.space', null])).sort(), [room, space].sort());
 });
 
-test('a room is taken off the list and put on again by who may change its alias', async () => {
+test('a room is taken off the list and put on again by who may change its alias (T257)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const term = word();
   const room = await alice.createRoom({ visibility: 'public', name: term });
@@ -108,7 +108,7 @@ test('a room is taken off the list and put on again by who may change its alias'
   assert.equal((await byWord(alice, term))['chunk'].length, 1);
 });
 
-test('an unknown room is not found in the directory', synapseDiffers('answers 400 M_UNKNOWN'), async () => {
+test('an unknown room is not found in the directory (T257)', synapseDiffers('answers 400 M_UNKNOWN'), async () => {
   const alice = await hs.user('alice');
   const unknown = shown(`!nowhere:${hs.serverName}`);
   await alice.fails(404, 'M_NOT_FOUND', 'GET', unknown);

@@ -34,7 +34,7 @@ test('the old r0 paths work', async () => {
   await alice.ok('GET', '/_matrix/client/r0/sync?timeout=0');
 });
 
-test('who sends too much is told how long to wait', async (t) => {
+test('who sends too much is told how long to wait (T273)', async (t) => {
   const ours = await startOwnServer({ RUNNEL_RATE_LIMITS: 'on' });
   t.after(() => ours.stop());
   const alice = await ours.user('alice');
@@ -54,7 +54,7 @@ test('who sends too much is told how long to wait', async (t) => {
   assert.equal(last.headers.get('access-control-allow-origin'), '*');
 });
 
-test('failed logins are limited by account and by address, and the owner is told so', async (t) => {
+test('failed logins are limited by account and by address, and the owner is told so (T229)', async (t) => {
   const ours = await startOwnServer({ RUNNEL_RATE_LIMITS: 'on' });
   t.after(() => ours.stop());
   const alice = await ours.user('alice');

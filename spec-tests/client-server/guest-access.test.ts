@@ -35,7 +35,7 @@ test('a guest joins and talks where guests may, and nowhere else', async () => {
   assert.equal(answer.status, 403);
 });
 
-test('guests leave when guest access ends', async () => {
+test('guests leave when guest access ends (T250)', async () => {
   const alice = await hs.user('alice');
   const visitor = await guest();
   const room = await alice.createRoom(open);
@@ -46,7 +46,7 @@ test('guests leave when guest access ends', async () => {
   assert.equal(await alice.membership(room, visitor.userId), 'leave');
 });
 
-test('what guests may not do, they may not do', async () => {
+test('what guests may not do, they may not do (T250)', async () => {
   const visitor = await guest();
   for (const [method, path, body] of [
     ['POST', `${C}/account/password`, { new_password: 'x' }],

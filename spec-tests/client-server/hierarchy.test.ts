@@ -57,7 +57,7 @@ test('a space is walked depth first, in pages', async () => {
   assert.deepEqual(names(await alice.ok('GET', hierarchy(root))), ['root', 'r1', 'r2']);
 });
 
-test('rooms that one could not enter are left out, and what lies below them', async () => {
+test('rooms that one could not enter are left out, and what lies below them (T277)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const root = await makeSpace(alice, 'root');
   const secret = await makeSpace(alice, 'secret', { preset: 'private_chat' });
@@ -92,7 +92,7 @@ test('cycles end', async () => {
   assert.deepEqual(names(await alice.ok('GET', hierarchy(a))), ['a', 'b']);
 });
 
-test('unknown and closed spaces are refused alike, and so are wrong parameters', async () => {
+test('unknown and closed spaces are refused alike, and so are wrong parameters (T277)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const secret = await makeSpace(alice, 'secret', { preset: 'private_chat' });
   for (const room of [secret, `!nothing:${hs.serverName}`]) await bob.fails(403, 'M_FORBIDDEN', 'GET', hierarchy(room));

@@ -30,7 +30,7 @@ const WAYS: Readonly<Record<string, (client: Client, room: string) => Promise<st
 };
 
 for (const visibility of VISIBILITIES) {
-  test(`${visibility}: what came before the invite and before the join`, async () => {
+  test(`${visibility}: what came before the invite and before the join (T274)`, async () => {
     const [alice, bob] = await hs.users('alice', 'bob');
     const room = await alice.createRoom({
       initial_state: [{ type: 'm.room.history_visibility', content: { history_visibility: visibility } }],
@@ -55,7 +55,7 @@ for (const visibility of VISIBILITIES) {
     }
   });
 
-  test(`${visibility}: a stranger, an invitee, and who left`, async () => {
+  test(`${visibility}: a stranger, an invitee, and who left (T274)`, async () => {
     const [alice, stranger, invitee, leaver] = await hs.users('alice', 'stranger', 'invitee', 'leaver');
     const room = await alice.createRoom({
       preset: 'public_chat',
@@ -77,7 +77,7 @@ for (const visibility of VISIBILITIES) {
   });
 }
 
-test('a change of visibility counts for what is said from then on', async () => {
+test('a change of visibility counts for what is said from then on (T275)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await alice.say(room, 'open');
@@ -89,7 +89,7 @@ test('a change of visibility counts for what is said from then on', async () => 
   assert.deepEqual(await WAYS['messages']!(bob, room), ['open', 'open again']);
 });
 
-test('an unknown visibility counts as shared', async () => {
+test('an unknown visibility counts as shared (T275)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat' });
   const set = await alice.request('PUT', inRoom(room, 'state', 'm.room.history_visibility', ''), {
@@ -101,7 +101,7 @@ test('an unknown visibility counts as shared', async () => {
   assert.deepEqual(await WAYS['messages']!(bob, room), ['hello']);
 });
 
-test('the old name of a room is not told to who may not see it', async () => {
+test('the old name of a room is not told to who may not see it (T287)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({
     name: 'Secret name',
@@ -115,7 +115,7 @@ test('the old name of a room is not told to who may not see it', async () => {
   assert.equal(page.includes('Secret name'), false);
 });
 
-test('a thread and the relations of an event are hidden with it', async () => {
+test('a thread and the relations of an event are hidden with it (T274)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({
     preset: 'public_chat',

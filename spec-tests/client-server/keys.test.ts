@@ -76,7 +76,7 @@ async function refusesDeviceKeys(
   assert.deepEqual(await claim(alice, mallory), {});
 }
 
-test('device keys of another shape, user or device are refused, and nothing changes', () =>
+test('device keys of another shape, user or device are refused, and nothing changes (T261)', () =>
   refusesDeviceKeys(
     (keys, good, resigned) => ({
       null: null,
@@ -100,7 +100,7 @@ test('device keys of another shape, user or device are refused, and nothing chan
   ));
 
 test(
-  'device keys that are not their own are refused, and nothing changes',
+  'device keys that are not their own are refused, and nothing changes (T261)',
   ourChoice('the specification leaves it to clients to check signatures'),
   () =>
     refusesDeviceKeys(
@@ -132,7 +132,7 @@ async function refusesKeys(cases: (keys: DeviceKeys, alice: Client) => Record<st
   assert.deepEqual((await alice.sync())['device_unused_fallback_key_types'], []);
 }
 
-test('one-time and fallback keys of another shape are refused', () =>
+test('one-time and fallback keys of another shape are refused (T261)', () =>
   refusesKeys((keys) => ({
     'a key without an id': { [SIGNED]: keys.oneTimeKey() },
     'a key that is a number': { 'curve25519:bad': 7 },
@@ -140,12 +140,12 @@ test('one-time and fallback keys of another shape are refused', () =>
     unsigned: { [`${SIGNED}:bad`]: { key: keys.oneTimeKey()['key'] } },
   })));
 
-test('one-time and fallback keys that are no object are refused', synapseDiffers('answers 500'), () =>
+test('one-time and fallback keys that are no object are refused (T261)', synapseDiffers('answers 500'), () =>
   refusesKeys(() => ({ 'a list': [], 'a string': 'k' })),
 );
 
 test(
-  'one-time and fallback keys that no device could use are refused, and nothing of the upload is kept',
+  'one-time and fallback keys that no device could use are refused, and nothing of the upload is kept (T261)',
   ourChoice('the specification leaves it to clients to check signatures'),
   () =>
     refusesKeys((keys, alice) => {
@@ -174,7 +174,7 @@ test('one-time keys are counted, claimed in the order of their upload, and then 
   assert.deepEqual(await claim(bob, alice, 'curve25519'), {});
 });
 
-test('the same one-time key may come again; another one under its id may not', async () => {
+test('the same one-time key may come again; another one under its id may not (T262)', async () => {
   const [alice, keys] = await equipped('alice');
   const all = Object.entries(keys.oneTimeKeys(4));
   const count = async (...entries: [string, unknown][]): Promise<number> =>
@@ -190,7 +190,7 @@ test('the same one-time key may come again; another one under its id may not', a
 });
 
 test(
-  'a key that was claimed before the upload was answered is not claimable by its repetition',
+  'a key that was claimed before the upload was answered is not claimable by its repetition (T262)',
   ourChoice('the specification is silent; a key handed out twice makes one of the two messages undecryptable'),
   async () => {
     const [alice, keys] = await equipped('alice');
@@ -210,7 +210,7 @@ test(
   },
 );
 
-test('of 200 claims at once none gets a key that another got, and the rest gets the fallback key', async () => {
+test('of 200 claims at once none gets a key that another got, and the rest gets the fallback key (T262)', async () => {
   const [alice, keys] = await equipped('alice', 150);
   const fallback = { [`${SIGNED}:fallback`]: keys.fallbackKey() };
   await alice.ok('POST', UPLOAD, { fallback_keys: fallback });

@@ -35,7 +35,7 @@ test('logging in again on a device ends the token it had', ourChoice('the server
   await second.ok('GET', `${C}/account/whoami`);
 });
 
-test('a wrong password and an unknown user are refused with the same words', async () => {
+test('a wrong password and an unknown user are refused with the same words (T229)', async () => {
   const alice = await hs.user('alice');
   const attempt = (user: string) =>
     hs.anonymous().fails(403, 'M_FORBIDDEN', 'POST', `${C}/login`, {

@@ -23,7 +23,7 @@ test('members are listed, all of them or by membership', async () => {
   assert.deepEqual(await members(alice, room, { not_membership: 'join' }), [c, d].sort());
 });
 
-test('at names the moment of which the members are asked', async () => {
+test('at names the moment of which the members are asked (T276)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await alice.say(room, 'alone');
@@ -34,7 +34,7 @@ test('at names the moment of which the members are asked', async () => {
   assert.deepEqual(await members(alice, room, { at: before }), [`join ${alice.userId}`]);
 });
 
-test('who left sees the members of that moment; a stranger sees none', async () => {
+test('who left sees the members of that moment; a stranger sees none (T276)', async () => {
   const [alice, bob, carol] = await hs.users('alice', 'bob', 'carol');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await bob.join(room);

@@ -11,7 +11,7 @@ test.after(() => hs.stop());
 const V1 = '/_matrix/client/v1/admin';
 const absent = synapseDiffers('has no such endpoint');
 
-test('an administrator suspends a user, who may still read and leave', absent, async () => {
+test('an administrator suspends a user, who may still read and leave (T242)', absent, async () => {
   const [admin, alice] = [await hs.user('admin', { admin: true }), await hs.user('alice')];
   const room = await alice.createRoom();
   const path = `${V1}/suspend/${seg(alice.userId)}`;
@@ -25,7 +25,7 @@ test('an administrator suspends a user, who may still read and leave', absent, a
   await alice.createRoom();
 });
 
-test('a locked user is logged out softly until the lock is lifted', absent, async () => {
+test('a locked user is logged out softly until the lock is lifted (T242)', absent, async () => {
   const [admin, alice] = [await hs.user('admin', { admin: true }), await hs.user('alice')];
   const path = `${V1}/lock/${seg(alice.userId)}`;
   assert.deepEqual(await admin.ok('PUT', path, { locked: true }), { locked: true });
@@ -35,7 +35,7 @@ test('a locked user is logged out softly until the lock is lifted', absent, asyn
   await alice.sync();
 });
 
-test('only administrators lock and suspend, and only others who are none', absent, async () => {
+test('only administrators lock and suspend, and only others who are none (T251)', absent, async () => {
   const [admin, other] = [await hs.user('admin', { admin: true }), await hs.user('other', { admin: true })];
   const alice = await hs.user('alice');
   for (const [verb, what] of [
@@ -54,7 +54,7 @@ test('only administrators lock and suspend, and only others who are none', absen
   }
 });
 
-test('whois tells where a user was seen, to them and to administrators', async () => {
+test('whois tells where a user was seen, to them and to administrators (T251)', async () => {
   const [admin, alice] = [await hs.user('admin', { admin: true }), await hs.user('alice')];
   const path = (user: string): string => `${C}/admin/whois/${seg(user)}`;
   for (const client of [admin, alice]) {
@@ -75,7 +75,7 @@ test('events, rooms and users can be reported', async () => {
   await bob.ok('POST', `${C}/users/${seg(alice.userId)}/report`, { reason: 'rude' });
 });
 
-test('a report of what is not there, or where one is not, is refused or goes unheard', async () => {
+test('a report of what is not there, or where one is not, is refused or goes unheard (T271)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'private_chat' });
   const event = await alice.say(room, 'rude');

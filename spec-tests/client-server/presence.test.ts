@@ -38,7 +38,7 @@ test('who stays away with set_presence=offline is not shown as online', async ()
   assert.notEqual((await alice.ok('GET', status(bob)))['presence'], 'online');
 });
 
-test('strangers do not see each other', async () => {
+test('strangers do not see each other (T286)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   await alice.sync();
   await bob.ok('PUT', status(bob), { presence: 'online', status_msg: 'unseen' });

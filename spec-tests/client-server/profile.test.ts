@@ -54,7 +54,7 @@ test('nobody changes another’s profile', synapseDiffers('answers 400'), async 
   assert.equal((await mallory.request('DELETE', field(alice, 'displayname'))).status, 403);
 });
 
-test('fields that are too long are refused', async () => {
+test('fields that are too long are refused (T269)', async () => {
   const alice = await hs.user('alice');
   for (const [name, value] of [
     ['displayname', 'x'.repeat(257)],

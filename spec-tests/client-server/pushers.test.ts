@@ -136,7 +136,7 @@ test('a message is pushed once it can be read, and reading it takes the badge ba
   assert.deepEqual((await pushed(bob.userId)).counts, { unread: 0 });
 });
 
-test('what push rules mute is not pushed', async () => {
+test('what push rules mute is not pushed (T283)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const rooms = [await alice.createRoom({ preset: 'public_chat' }), await alice.createRoom({ preset: 'public_chat' })];
   for (const room of rooms) await bob.join(room);

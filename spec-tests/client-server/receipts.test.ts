@@ -33,7 +33,7 @@ test('a public receipt reaches the others with its time', async () => {
   assert.equal(typeof content[eventId]['m.read'][bob.userId].ts, 'number');
 });
 
-test('a private receipt reaches its user’s devices and nobody else', async () => {
+test('a private receipt reaches its user’s devices and nobody else (T286)', async () => {
   const { alice, bob, room } = await pair();
   const laptop = await bob.login();
   const eventId = await alice.say(room, 'read this');

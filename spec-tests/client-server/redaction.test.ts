@@ -9,7 +9,7 @@ const hs = await homeserver();
 test.after(() => hs.stop());
 
 for (const version of ['1', '10', '11', '12']) {
-  test(`what a user redacts is gone for everyone, everywhere (version ${version})`, async () => {
+  test(`what a user redacts is gone for everyone, everywhere (version ${version}) (T255)`, async () => {
     const [alice, bob] = await hs.users('alice', 'bob');
     const room = await alice.createRoom({ preset: 'public_chat', room_version: version });
     await bob.join(room);
@@ -37,7 +37,7 @@ for (const version of ['1', '10', '11', '12']) {
   });
 }
 
-test('redacting someone else’s event needs power', async () => {
+test('redacting someone else’s event needs power (T255)', async () => {
   const [alice, bob, carol] = await hs.users('alice', 'bob', 'carol');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await Promise.all([bob.join(room), carol.join(room)]);
@@ -48,7 +48,7 @@ test('redacting someone else’s event needs power', async () => {
   assert.deepEqual((await bob.event(room, eventId)).content, {});
 });
 
-test('an event of another room cannot be redacted', async () => {
+test('an event of another room cannot be redacted (T255)', async () => {
   const alice = await hs.user('alice');
   const [room, other] = [await alice.createRoom(), await alice.createRoom()];
   const eventId = await alice.say(other, 'elsewhere');

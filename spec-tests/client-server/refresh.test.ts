@@ -30,7 +30,7 @@ test('a client that can refresh gets a refresh token, and others get none', asyn
   assert.equal(plain['refresh_token'], undefined);
 });
 
-test('a refresh yields a new pair on the same device, and the old refresh token ends with the first use of the new', async () => {
+test('a refresh yields a new pair on the same device, and the old refresh token ends with the first use of the new (T235)', async () => {
   const session = await refreshable(await hs.user('alice'));
   const next = await hs.anonymous().ok('POST', `${C}/refresh`, { refresh_token: session['refresh_token'] });
   assert.notEqual(next['access_token'], session['access_token']);
@@ -40,7 +40,7 @@ test('a refresh yields a new pair on the same device, and the old refresh token 
   assert.ok([401, 403].includes(replay.status), `an old refresh token is of no use: ${replay.status}`);
 });
 
-test('a refresh whose answer was lost can be made again', async () => {
+test('a refresh whose answer was lost can be made again (T235)', async () => {
   const session = await refreshable(await hs.user('alice'));
   const request = { refresh_token: session['refresh_token'] };
   await hs.anonymous().ok('POST', `${C}/refresh`, request);
@@ -51,7 +51,7 @@ test('a refresh whose answer was lost can be made again', async () => {
     .ok('GET', `${C}/account/whoami`);
 });
 
-test('of parallel refreshes one chain lives on', async () => {
+test('of parallel refreshes one chain lives on (T235)', async () => {
   const session = await refreshable(await hs.user('alice'));
   const request = { refresh_token: session['refresh_token'] };
   const answers = await Promise.all([1, 2, 3].map(() => hs.anonymous().request('POST', `${C}/refresh`, request)));
@@ -76,7 +76,7 @@ test('a refresh token ends with logout', async () => {
 });
 
 test(
-  'a replayed refresh token ends the session of whoever uses it',
+  'a replayed refresh token ends the session of whoever uses it (T235)',
   ourChoice('theft is answered by ending all'),
   async () => {
     const session = await refreshable(await hs.user('alice'));

@@ -66,7 +66,7 @@ test('what is outside the specification refuses in the same way', ourChoice('not
   for (const refusal of refusals) await alice.fails(...refusal);
 });
 
-test('what takes nothing that could be wrong is refused without an access token', async () => {
+test('what takes nothing that could be wrong is refused without an access token (T233)', async () => {
   const requests: readonly (readonly [method: string, path: string])[] = [
     ['GET', `${C}/capabilities`],
     ['GET', `${C}/account/whoami`],

@@ -57,7 +57,7 @@ test('a name that is left out is chosen by the server', async () => {
   assert.match(made['user_id'], new RegExp(`^@[a-z0-9._=/+-]+:${hs.serverName}$`));
 });
 
-test('a taken name is refused, before and during registration, and the account keeps its password', async () => {
+test('a taken name is refused, before and during registration, and the account keeps its password (T243, T244)', async () => {
   const alice = await hs.user('alice');
   const username = alice.userId.slice(1).split(':')[0]!;
   await hs.anonymous().fails(400, 'M_USER_IN_USE', 'POST', `${C}/register`, {
@@ -74,7 +74,7 @@ test('a free name is available', async () => {
   assert.equal(answer['available'], true);
 });
 
-test('of two parallel registrations of one name exactly one succeeds', async () => {
+test('of two parallel registrations of one name exactly one succeeds (T243)', async () => {
   const request = { username: name(), password: 'pw-of-two', ...dummy };
   const answers = await Promise.all([1, 2].map(() => hs.anonymous().request('POST', `${C}/register`, request)));
   assert.deepEqual(answers.map(({ status, body }) => (status === 200 ? 200 : body['errcode'])).sort(), [
@@ -92,7 +92,7 @@ for (const [what, username] of [
   ['another server', '@x:other.example'],
 ] as const) {
   const known = what.includes('ASCII') ? synapseDiffers('answers M_UNKNOWN') : {};
-  test(`a name with ${what} is no user id`, known, async () => {
+  test(`a name with ${what} is no user id (T243, T297)`, known, async () => {
     await hs.anonymous().fails(400, 'M_INVALID_USERNAME', 'POST', `${C}/register`, {
       username,
       password: 'pw-of-invalid',
@@ -103,14 +103,14 @@ for (const [what, username] of [
   });
 }
 
-test('a user id of more than 255 bytes is refused', async () => {
+test('a user id of more than 255 bytes is refused (T243)', async () => {
   const username = 'a'.repeat(256);
   await hs
     .anonymous()
     .fails(400, 'M_INVALID_USERNAME', 'POST', `${C}/register`, { username, password: 'pw-of-long', ...dummy });
 });
 
-test('with registration by token a new user needs one, and it counts its uses', async (t) => {
+test('with registration by token a new user needs one, and it counts its uses (T245)', async (t) => {
   const ours = await startOwnServer({ RUNNEL_REGISTRATION: 'token' });
   t.after(() => ours.stop());
   const { token } = await runnel(ours, 'token', 'create', '--uses', '1');

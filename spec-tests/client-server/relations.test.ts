@@ -73,7 +73,7 @@ test('with recurse, what relates to what relates is listed too', async () => {
   assert.ok(deep['recursion_depth'] >= 2);
 });
 
-test('a redacted child is no relation any more', async () => {
+test('a redacted child is no relation any more (T255)', async () => {
   const alice = await hs.user('alice');
   const room = await alice.createRoom({ preset: 'public_chat' });
   const root = await alice.say(room, 'root');

@@ -71,7 +71,7 @@ for (const [orderBy, mark] of [
   ['recent', {}],
   ['rank', synapseDiffers('gives the first page only')],
 ] as const) {
-  test(`results ordered by ${orderBy} come in pages, without redacted events`, mark, async () => {
+  test(`results ordered by ${orderBy} come in pages, without redacted events (T284)`, mark, async () => {
     const alice = await hs.user('alice');
     const room = await alice.createRoom({ preset: 'private_chat' });
     const said: string[] = [];
@@ -159,7 +159,7 @@ test('a room and the one that it replaced are searched together', async () => {
   assert.deepEqual(bodies(await search(alice, { ...both, filter: { rooms: [next] } })), expected);
 });
 
-test('what one may not see, and what ignored users said, is not found', async () => {
+test('what one may not see, and what ignored users said, is not found (T274, T283)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await alice.say(room, 'lemur');

@@ -20,7 +20,7 @@ test('a message arrives with its sender at the other side', async () => {
   assert.equal(event['room_id'], undefined, 'sync does not repeat the room id');
 });
 
-test('a transaction id sends once, however often and however parallel it is used', async () => {
+test('a transaction id sends once, however often and however parallel it is used (T266)', async () => {
   const alice = await hs.user('alice');
   const room = await alice.createRoom();
   const ids = await Promise.all(
@@ -31,7 +31,7 @@ test('a transaction id sends once, however often and however parallel it is used
   assert.deepEqual(texts((await alice.messages(room))['chunk']), ['once']);
 });
 
-test('a transaction id belongs to one device and one room', async () => {
+test('a transaction id belongs to one device and one room (T266)', async () => {
   const phone = await hs.user('alice');
   const laptop = await phone.login();
   const [room, other] = [await phone.createRoom(), await phone.createRoom()];
@@ -42,7 +42,7 @@ test('a transaction id belongs to one device and one room', async () => {
   assert.equal(await phone.send(room, 'm.room.message', content, 'txn-1'), first);
 });
 
-test('a transaction id survives a new access token of the device', async () => {
+test('a transaction id survives a new access token of the device (T266)', async () => {
   const alice = await hs.user('alice');
   const session = await hs.anonymous().ok('POST', `${C}/login`, {
     type: 'm.login.password',
@@ -59,7 +59,7 @@ test('a transaction id survives a new access token of the device', async () => {
   assert.equal(await after.send(room, 'm.room.message', content, 'txn-1'), first);
 });
 
-test('transaction ids hold across a kill -9 of the server', async (t) => {
+test('transaction ids hold across a kill -9 of the server (T266)', async (t) => {
   const ours = await startOwnServer();
   t.after(() => ours.stop());
   const alice = await ours.user('alice');
@@ -72,7 +72,7 @@ test('transaction ids hold across a kill -9 of the server', async (t) => {
   assert.deepEqual(texts((await alice.messages(room))['chunk']), ['hi']);
 });
 
-test('the transaction id is shown to the device that sent it, and to nobody else', async () => {
+test('the transaction id is shown to the device that sent it, and to nobody else (T287)', async () => {
   const phone = await hs.user('alice');
   const laptop = await phone.login();
   const bob = await hs.user('bob');
@@ -141,7 +141,7 @@ test('messages of several senders at once all arrive, once, in one order for eve
   assert.deepEqual(await seen(bob), order);
 });
 
-test('the same reaction twice is a duplicate, another key is not', async () => {
+test('the same reaction twice is a duplicate, another key is not (T267)', async () => {
   const alice = await hs.user('alice');
   const room = await alice.createRoom();
   const target = await alice.say(room, 'react to me');
@@ -151,7 +151,7 @@ test('the same reaction twice is a duplicate, another key is not', async () => {
   await alice.send(room, 'm.reaction', reaction('👎'));
 });
 
-test('a thread cannot start from an event that is itself in a thread', async () => {
+test('a thread cannot start from an event that is itself in a thread (T267)', async () => {
   const alice = await hs.user('alice');
   const room = await alice.createRoom();
   const root = await alice.say(room, 'root');

@@ -55,7 +55,7 @@ test('a restricted room names the rooms that let one in', async () => {
   assert.deepEqual(told['allowed_room_ids'], [space]);
 });
 
-test('a room that one may not preview is answered like one that is not there', async () => {
+test('a room that one may not preview is answered like one that is not there (T277)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'private_chat', name: 'secret' });
   await bob.fails(404, 'M_NOT_FOUND', 'GET', summary(room));
@@ -64,7 +64,7 @@ test('a room that one may not preview is answered like one that is not there', a
   assert.equal((await bob.ok('GET', summary(room)))['membership'], 'invite');
 });
 
-test('without an account, open rooms can be previewed and no others', async () => {
+test('without an account, open rooms can be previewed and no others (T277)', async () => {
   const alice = await hs.user('alice');
   const open = await alice.createRoom({ preset: 'public_chat', name: 'open' });
   const closed = await alice.createRoom({ preset: 'private_chat' });

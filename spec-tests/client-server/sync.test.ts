@@ -138,7 +138,7 @@ test('a room that was joined comes whole, though the others knew it longer', asy
   assert.ok(keys([...joined.state.events, ...joined.timeline.events]).includes(`m.room.member|${bob.userId}`));
 });
 
-test('a left room is told once, ends with the leaving, and then it is silent', async () => {
+test('a left room is told once, ends with the leaving, and then it is silent (T278)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await bob.join(room);

@@ -29,7 +29,7 @@ test('tags of a room without any are none', async () => {
   assert.deepEqual((await alice.ok('GET', ofUser(alice, 'rooms', room, 'tags')))['tags'], {});
 });
 
-test('tags are private to their user', async () => {
+test('tags are private to their user (T252, T286)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await bob.join(room);

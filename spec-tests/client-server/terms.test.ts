@@ -70,7 +70,7 @@ test('a client that does not know the stage shows a page, and goes on when it wa
   assert.equal((await register({ ...wanted, auth: { session } })).status, 200);
 });
 
-test('T247: the page can not be framed or made to run anything, whatever the session is called', async () => {
+test('the page can not be framed or made to run anything, whatever the session is called (T247)', async () => {
   const session = `"><script>alert(1)</script>`;
   for (const method of ['GET', 'POST']) {
     const answer = await fetch(`${hs.url}${FALLBACK}${query({ session })}`, { method });
@@ -84,7 +84,7 @@ test('T247: the page can not be framed or made to run anything, whatever the ses
   }
 });
 
-test('T247: the pages of registration lead nowhere but to the documents', async () => {
+test('the pages of registration lead nowhere but to the documents (T247)', async () => {
   const session = await begun({ username: 'carol', password: 'long enough' });
   const more = { session, redirectUrl: 'https://evil.test', displayname: '<b>evil</b>' };
   const html = await (await fetch(`${hs.url}${FALLBACK}${query(more)}`)).text();

@@ -67,7 +67,7 @@ test('a star stands for all devices', async () => {
   for (const each of [bob, other]) assert.deepEqual(numbers(await each.sync()), [1]);
 });
 
-test('a transaction that is repeated sends nothing again; under another type it is another', async () => {
+test('a transaction that is repeated sends nothing again; under another type it is another (T265)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   await send(alice, to(bob, { n: 1 }), 'same');
   await send(alice, to(bob, { n: 1 }), 'same');

@@ -45,7 +45,7 @@ test('who sends a message has stopped typing, or not, but who leaves has', async
   assert.deepEqual(await alice.syncUntil(typing(room)), []);
 });
 
-test('nobody types for someone else, or in a room they are not in', async () => {
+test('nobody types for someone else, or in a room they are not in (T254)', async () => {
   const [alice, bob, mallory] = await hs.users('alice', 'bob', 'mallory');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await bob.join(room);
@@ -56,7 +56,7 @@ test('nobody types for someone else, or in a room they are not in', async () => 
   await mallory.fails(403, 'M_FORBIDDEN', 'PUT', inRoom(room, 'typing', mallory.userId), body);
 });
 
-test('typing is not shown to who is not in the room, or has left', async () => {
+test('typing is not shown to who is not in the room, or has left (T286)', async () => {
   const [alice, bob, carol] = await hs.users('alice', 'bob', 'carol');
   const [room, other] = [await alice.createRoom({ preset: 'public_chat' }), await alice.createRoom()];
   await Promise.all([bob.join(room), carol.join(room)]);

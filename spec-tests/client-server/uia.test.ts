@@ -11,7 +11,7 @@ test.after(() => hs.stop());
 const device = (client: Client): string => `${C}/devices/${client.deviceId}`;
 const stages = (body: { flows?: { stages: string[] }[] }): string[] => (body.flows ?? []).flatMap((f) => f.stages);
 
-test('deleting a device asks for the password, and does it with the right one', async () => {
+test('deleting a device asks for the password, and does it with the right one (T237, T238)', async () => {
   const phone = await hs.user('alice');
   const laptop = await phone.login();
   const challenge = await phone.request('DELETE', device(laptop), {});
@@ -34,7 +34,7 @@ test('a wrong password leaves the session open for another try', async () => {
   await phone.ok('DELETE', device(laptop), { auth: phone.passwordAuth(session) });
 });
 
-test('an empty auth, an unknown stage, the dummy stage and an empty password open nothing', async () => {
+test('an empty auth, an unknown stage, the dummy stage and an empty password open nothing (T237, T238)', async () => {
   const phone = await hs.user('alice');
   const laptop = await phone.login();
   const session = (await phone.request('DELETE', device(laptop), {})).body['session'];
@@ -50,7 +50,7 @@ test('an empty auth, an unknown stage, the dummy stage and an empty password ope
   await laptop.ok('GET', `${C}/account/whoami`);
 });
 
-test('a session begun for one device does not delete another', async () => {
+test('a session begun for one device does not delete another (T237)', async () => {
   const phone = await hs.user('alice');
   const [laptop, tablet] = await Promise.all([phone.login(), phone.login()]);
   const session = (await phone.request('DELETE', device(laptop), {})).body['session'];
@@ -59,7 +59,7 @@ test('a session begun for one device does not delete another', async () => {
   await tablet.ok('GET', `${C}/account/whoami`);
 });
 
-test('a session of one user is of no use to another, nor is another user’s password', async () => {
+test('a session of one user is of no use to another, nor is another user’s password (T237)', async () => {
   const [alice, mallory] = await hs.users('alice', 'mallory');
   const laptop = await alice.login();
   const session = (await alice.request('DELETE', device(laptop), {})).body['session'];
@@ -72,7 +72,7 @@ test('a session of one user is of no use to another, nor is another user’s pas
 });
 
 test(
-  'a session is bound to the body it was begun with',
+  'a session is bound to the body it was begun with (T237)',
   synapseDiffers('binds it to method and path only'),
   async () => {
     const phone = await hs.user('alice');

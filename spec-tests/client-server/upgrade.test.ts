@@ -18,7 +18,7 @@ for (const [from, to] of [
   ['11', '12'],
   ['12', '12'],
 ] as const) {
-  test(`an upgrade from ${from} to ${to} carries the room over and closes the old one`, async () => {
+  test(`an upgrade from ${from} to ${to} carries the room over and closes the old one (T259)`, async () => {
     const [alice, bob, carol, mallory] = await hs.users('alice', 'bob', 'carol', 'mallory');
     const localpart = `up-${randomBytes(4).toString('hex')}`;
     const room = await alice.createRoom({
@@ -78,7 +78,7 @@ test('who joins the new room finds their tags there', async () => {
   assert.deepEqual((await bob.ok('GET', ofUser(bob, 'rooms', next, 'tags')))['tags'], { 'u.work': { order: 0.5 } });
 });
 
-test('a member without power, and a stranger, cannot upgrade', async () => {
+test('a member without power, and a stranger, cannot upgrade (T259)', async () => {
   const [alice, bob, mallory] = await hs.users('alice', 'bob', 'mallory');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await bob.join(room);
@@ -89,7 +89,7 @@ test('a member without power, and a stranger, cannot upgrade', async () => {
   await bob.say(room, 'still here');
 });
 
-test('an unknown version is refused, and the room stays as it is', async () => {
+test('an unknown version is refused, and the room stays as it is (T259)', async () => {
   const alice = await hs.user('alice');
   const room = await alice.createRoom();
   await alice.fails(400, 'M_UNSUPPORTED_ROOM_VERSION', 'POST', inRoom(room, 'upgrade'), { new_version: '99' });

@@ -14,7 +14,7 @@ const ids = (body: Body): string[] => body['results'].map((user: Body) => user['
 const setName = (client: Client, displayname: string) =>
   client.ok('PUT', `${C}/profile/${seg(client.userId)}/displayname`, { displayname });
 
-test('a user in a public room is found by name and id, never by what they call themselves in a room', async () => {
+test('a user in a public room is found by name and id, never by what they call themselves in a room (T285)', async () => {
   const [alice, bob, eve] = await hs.users('alice', 'bob', 'eve');
   const unique = alice.userId.slice(1).split(':')[0]!;
   await setName(alice, `Cooper ${unique}`);
@@ -42,7 +42,7 @@ test('oneself is not found', ourChoice('the specification leaves open who is sea
   assert.deepEqual(ids(await search(alice, alice.userId.slice(1).split(':')[0]!)), []);
 });
 
-test('who shares no room and is in no public one is not found', async () => {
+test('who shares no room and is in no public one is not found (T285)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const unique = alice.userId.slice(1).split(':')[0]!;
   const room = await alice.createRoom({ preset: 'private_chat' });

@@ -21,7 +21,7 @@ const CLOSED = [
   ['PUT', inRoom('!x:localhost', 'send', 'm.room.message', '1')],
 ] as const;
 
-test('without a token, and with one of nobody, nothing opens', async () => {
+test('without a token, and with one of nobody, nothing opens (T233)', async () => {
   const nobody = hs.anonymous();
   nobody.accessToken = 'made-up';
   for (const [method, path] of CLOSED) {
@@ -32,7 +32,7 @@ test('without a token, and with one of nobody, nothing opens', async () => {
   }
 });
 
-test('odd tokens are unknown tokens', async () => {
+test('odd tokens are unknown tokens (T233)', async () => {
   const alice = await hs.user('alice');
   for (const token of [
     `${alice.accessToken}x`,
@@ -47,15 +47,19 @@ test('odd tokens are unknown tokens', async () => {
   }
 });
 
-test('what needs no token works with a stale one too', ourChoice('the specification leaves it open'), async () => {
-  const alice = await hs.user('alice');
-  await alice.ok('POST', `${C}/logout`, {});
-  await alice.ok('GET', '/_matrix/client/versions');
-  await alice.ok('GET', `${C}/login`);
-  await alice.ok('GET', `${C}/profile/${seg((await hs.user('bob')).userId)}`);
-});
+test(
+  'what needs no token works with a stale one too (T233)',
+  ourChoice('the specification leaves it open'),
+  async () => {
+    const alice = await hs.user('alice');
+    await alice.ok('POST', `${C}/logout`, {});
+    await alice.ok('GET', '/_matrix/client/versions');
+    await alice.ok('GET', `${C}/login`);
+    await alice.ok('GET', `${C}/profile/${seg((await hs.user('bob')).userId)}`);
+  },
+);
 
-test('a password is normalised or not, but the same way each time', async () => {
+test('a password is normalised or not, but the same way each time (T230)', async () => {
   const username = `pw-${randomBytes(5).toString('hex')}`;
   const password = 'Å\u212B ﬁ 🦊 pass';
   await hs.anonymous().ok('POST', `${C}/register`, { username, password, auth: { type: 'm.login.dummy' } });
@@ -66,7 +70,7 @@ test('a password is normalised or not, but the same way each time', async () => 
   });
 });
 
-test('a password of a megabyte is refused before any work', async () => {
+test('a password of a megabyte is refused before any work (T230)', async () => {
   const alice = await hs.user('alice');
   const password = 'x'.repeat(1_000_000);
   const began = performance.now();
@@ -79,7 +83,7 @@ test('a password of a megabyte is refused before any work', async () => {
   assert.ok(performance.now() - began < 5_000);
 });
 
-test('fifty logins at once leave the server answering others', async () => {
+test('fifty logins at once leave the server answering others (T231)', async () => {
   const alice = await hs.user('alice');
   const wrong = { type: 'm.login.password', identifier: { type: 'm.id.user', user: alice.userId }, password: 'no' };
   const logins = Array.from({ length: 50 }, () => hs.anonymous().request('POST', `${C}/login`, wrong));
@@ -96,7 +100,7 @@ test('fifty logins at once leave the server answering others', async () => {
   assert.ok(answered > 1, `others were answered ${answered} times meanwhile`);
 });
 
-test('the flags of an administrator are not for the asking', async () => {
+test('the flags of an administrator are not for the asking (T251)', async () => {
   const username = `adm-${randomBytes(5).toString('hex')}`;
   const made = await hs.anonymous().ok('POST', `${C}/register`, {
     username,
@@ -110,7 +114,7 @@ test('the flags of an administrator are not for the asking', async () => {
   assert.ok([403, 404].includes(answer.status), String(answer.status));
 });
 
-test('the shared-secret registration takes each nonce once, and no wrong mac', async () => {
+test('the shared-secret registration takes each nonce once, and no wrong mac (T244)', async () => {
   const path = '/_synapse/admin/v1/register';
   const { nonce } = await hs.anonymous().ok('GET', path);
   const username = `mac-${randomBytes(5).toString('hex')}`;
@@ -124,9 +128,13 @@ test('the shared-secret registration takes each nonce once, and no wrong mac', a
   }
 });
 
-test('two tokens, in the header and in the query, are one rule: the header counts', ourChoice('open'), async () => {
-  const [alice, bob] = await hs.users('alice', 'bob');
-  const answer = await alice.request('GET', `${C}/account/whoami?access_token=${bob.accessToken}`);
-  if (answer.status === 200) assert.equal(answer.body['user_id'], alice.userId);
-  else assert.ok([400, 401].includes(answer.status));
-});
+test(
+  'two tokens, in the header and in the query, are one rule: the header counts (T234)',
+  ourChoice('open'),
+  async () => {
+    const [alice, bob] = await hs.users('alice', 'bob');
+    const answer = await alice.request('GET', `${C}/account/whoami?access_token=${bob.accessToken}`);
+    if (answer.status === 200) assert.equal(answer.body['user_id'], alice.userId);
+    else assert.ok([400, 401].includes(answer.status));
+  },
+);

@@ -8,7 +8,7 @@ import { ourChoice, synapseDiffers } from '../support/known.js';
 const hs = await homeserver();
 test.after(() => hs.stop());
 
-test('who is not in the room, only invited, knocking, gone or banned, changes nothing in it', async () => {
+test('who is not in the room, only invited, knocking, gone or banned, changes nothing in it (T254)', async () => {
   const [alice, stranger, invited, knocking, left, banned] = await hs.users('alice', 'str', 'inv', 'kno', 'lef', 'ban');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await left.join(room);
@@ -37,7 +37,7 @@ test('who is not in the room, only invited, knocking, gone or banned, changes no
   assert.equal((await alice.event(room, eventId)).content['body'], 'target');
 });
 
-test('who has left a room sets no receipts in it', ourChoice('the specification does not say'), async () => {
+test('who has left a room sets no receipts in it (T254)', ourChoice('the specification does not say'), async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat' });
   const eventId = await alice.say(room, 'x');
@@ -46,7 +46,7 @@ test('who has left a room sets no receipts in it', ourChoice('the specification 
   await bob.fails(403, 'M_FORBIDDEN', 'POST', inRoom(room, 'receipt', 'm.read', eventId), {});
 });
 
-test('nobody reads or writes what is another user’s', async () => {
+test('nobody reads or writes what is another user’s (T252)', async () => {
   const [alice, mallory] = await hs.users('alice', 'mallory');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await mallory.join(room);
@@ -67,7 +67,7 @@ test('nobody reads or writes what is another user’s', async () => {
   }
 });
 
-test('account data has a measure', ourChoice('the specification names no measure'), async () => {
+test('account data has a measure (T253)', ourChoice('the specification names no measure'), async () => {
   const alice = await hs.user('alice');
   const answer = await alice
     .request('PUT', ofUser(alice, 'account_data', 'org.example.big'), {
@@ -78,7 +78,7 @@ test('account data has a measure', ourChoice('the specification names no measure
 });
 
 test(
-  'createRoom gives no more power than the rules do',
+  'createRoom gives no more power than the rules do (T258)',
   synapseDiffers('answers 500 for a second m.room.create'),
   async () => {
     const [alice, bob] = await hs.users('alice', 'bob');
@@ -105,7 +105,7 @@ test(
   },
 );
 
-test('a message to devices is from who sent it, and bounded', async () => {
+test('a message to devices is from who sent it, and bounded (T265)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   await bob.sync();
   await alice.ok('PUT', `${C}/sendToDevice/org.example.x/1`, {
@@ -115,7 +115,7 @@ test('a message to devices is from who sent it, and bounded', async () => {
   assert.equal(mail.events[0].sender, alice.userId);
 });
 
-test('what a report names must be there for the one who reports', async () => {
+test('what a report names must be there for the one who reports (T271)', async () => {
   const [alice, mallory] = await hs.users('alice', 'mallory');
   const room = await alice.createRoom();
   const eventId = await alice.say(room, 'harmless');
@@ -124,7 +124,7 @@ test('what a report names must be there for the one who reports', async () => {
   await alice.fails(404, 'M_NOT_FOUND', 'POST', inRoom(room, 'report', '$unknown'), { reason: 'x' });
 });
 
-test('the directory lists a room only for who may publish it', async () => {
+test('the directory lists a room only for who may publish it (T257)', async () => {
   const [alice, mallory] = await hs.users('alice', 'mallory');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await mallory.join(room);

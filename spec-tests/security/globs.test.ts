@@ -25,7 +25,7 @@ for (const [what, pattern, text] of [
   ['stars and question marks', '?*?*?*?*?*?*?*?*x', 'y'.repeat(20_000)],
   ['ten thousand stars', '*'.repeat(10_000), 'z'.repeat(1000)],
 ] as const) {
-  test(`a pattern of ${what} costs no time`, async () => {
+  test(`a pattern of ${what} costs no time (T291)`, async () => {
     const { alice, bob, room } = await withRule(pattern);
     const began = performance.now();
     await alice.say(room, text);
@@ -46,14 +46,14 @@ for (const [pattern, text, matches] of [
   ['c*e', 'a nice cake', true],
   ['x?y', 'x🦊y', true],
 ] as const) {
-  test(`the pattern ${pattern} ${matches ? 'finds' : 'does not find'} ${text}`, async () => {
+  test(`the pattern ${pattern} ${matches ? 'finds' : 'does not find'} ${text} (T291, T293)`, async () => {
     const { alice, bob, room } = await withRule(pattern);
     await alice.say(room, text);
     assert.equal(await highlights(bob, room), matches ? 1 : 0);
   });
 }
 
-test('letters whose case changes their length do no harm', async () => {
+test('letters whose case changes their length do no harm (T293)', async () => {
   for (const pattern of ['İ', 'ſ', '\u212A', 'ß']) {
     const { alice, bob, room } = await withRule(pattern);
     for (const text of ['İİİ', 'ſſ', 'K k \u212A', 'ß ss SS']) await alice.say(room, text);
@@ -61,7 +61,7 @@ test('letters whose case changes their length do no harm', async () => {
   }
 });
 
-test('a name with the signs of a regular expression is only a name', async () => {
+test('a name with the signs of a regular expression is only a name (T294)', async () => {
   const name = ['.*+?^$', '{}()|[]\\'].join('');
   const [alice, bob] = await hs.users('alice', 'bob');
   await bob.ok('PUT', `${C}/profile/${seg(bob.userId)}/displayname`, { displayname: name });
@@ -71,7 +71,7 @@ test('a name with the signs of a regular expression is only a name', async () =>
   assert.equal(await highlights(bob, room), 0);
 });
 
-test('user ids differ by every byte', async () => {
+test('user ids differ by every byte (T297, T299)', async () => {
   const alice = await hs.user('alice');
   const path = (id: string): string => `${C}/profile/${seg(id)}`;
   await alice.ok('GET', path(alice.userId));

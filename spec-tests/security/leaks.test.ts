@@ -7,7 +7,7 @@ import { homeserver } from '../support/homeserver.js';
 const hs = await homeserver();
 test.after(() => hs.stop());
 
-test('after a ban nothing of the room comes by sync any more', async () => {
+test('after a ban nothing of the room comes by sync any more (T278)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await bob.join(room);
@@ -28,7 +28,7 @@ test('after a ban nothing of the room comes by sync any more', async () => {
   }
 });
 
-test('a private room and one that never was look alike', async () => {
+test('a private room and one that never was look alike (T277)', async () => {
   const [alice, mallory] = await hs.users('alice', 'mallory');
   const room = await alice.createRoom({ name: 'Hidden' });
   const eventId = await alice.say(room, 'hidden');
@@ -53,7 +53,7 @@ test('a private room and one that never was look alike', async () => {
   }
 });
 
-test('a run of events one may not see does not end the pages', async () => {
+test('a run of events one may not see does not end the pages (T281)', async () => {
   const [alice, bob, mallory] = await hs.users('alice', 'bob', 'mallory');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await alice.say(room, 'the oldest');
@@ -72,7 +72,7 @@ test('a run of events one may not see does not end the pages', async () => {
   assert.deepEqual(seen, ['the oldest']);
 });
 
-test('private account data and receipts are in nobody else’s answers', async () => {
+test('private account data and receipts are in nobody else’s answers (T286)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await bob.join(room);
@@ -85,7 +85,7 @@ test('private account data and receipts are in nobody else’s answers', async (
   assert.equal(text.includes('m.read.private'), false);
 });
 
-test('bundled relations leave out what was redacted and who is ignored', async () => {
+test('bundled relations leave out what was redacted and who is ignored (T255, T282)', async () => {
   const [alice, bob, mallory] = await hs.users('alice', 'bob', 'mallory');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await Promise.all([bob.join(room), mallory.join(room)]);
@@ -106,7 +106,7 @@ test('bundled relations leave out what was redacted and who is ignored', async (
   assert.equal(forBob.includes('another rude word'), false);
 });
 
-test('an edit by someone else, or of another type, is never shown for the event', async () => {
+test('an edit by someone else, or of another type, is never shown for the event (T267)', async () => {
   const [alice, mallory] = await hs.users('alice', 'mallory');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await mallory.join(room);
@@ -123,7 +123,7 @@ test('an edit by someone else, or of another type, is never shown for the event'
   assert.equal(event['unsigned']?.['m.relations']?.['m.replace'], undefined);
 });
 
-test('membership in unsigned is the viewer’s own', async () => {
+test('membership in unsigned is the viewer’s own (T287)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat' });
   const eventId = await alice.say(room, 'before bob');
@@ -132,7 +132,7 @@ test('membership in unsigned is the viewer’s own', async () => {
   assert.equal((await bob.event(room, eventId))['unsigned'].membership, 'leave');
 });
 
-test('answers are not kept for others: the same request of two users has two answers', async () => {
+test('answers are not kept for others: the same request of two users has two answers (T290)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom();
   const path = `${C}/sync${query({ timeout: 0 })}`;
@@ -141,7 +141,7 @@ test('answers are not kept for others: the same request of two users has two ans
   assert.equal(his['rooms']?.join?.[room], undefined);
 });
 
-test('the name one has in a private room is not one’s name elsewhere', async () => {
+test('the name one has in a private room is not one’s name elsewhere (T285)', async () => {
   const [alice, stranger] = await hs.users('alice', 'stranger');
   const room = await alice.createRoom();
   await alice.setState(room, 'm.room.member', alice.userId, { membership: 'join', displayname: 'Secret nick' });
@@ -149,7 +149,7 @@ test('the name one has in a private room is not one’s name elsewhere', async (
   assert.equal(JSON.stringify(profile.body).includes('Secret nick'), false);
 });
 
-test('presence stops with the last shared room', async () => {
+test('presence stops with the last shared room (T286)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const [room, own] = [await alice.createRoom({ preset: 'public_chat' }), await bob.createRoom()];
   await bob.join(room);

@@ -107,7 +107,7 @@ test('NUL in any text neither cuts it off nor stops what reads it (T22)', async 
   assert.deepEqual(texts(chunk).slice(0, 2).sort(), ['findable afterwards', 'nul\0 inside']);
 });
 
-test('239: a password under way is never on disk', async () => {
+test('a password under way is never on disk (T232, T239)', async () => {
   const secret = 'correct-horse-battery-staple-239';
   const asked = await hs.anonymous().request('POST', `${C}/register`, { username: 'eve239', password: secret });
   assert.equal(asked.status, 401);
@@ -132,7 +132,7 @@ test('239: a password under way is never on disk', async () => {
   }
 });
 
-test('253: tags have a measure', ourChoice('the specification names none'), async () => {
+test('tags have a measure (T253)', ourChoice('the specification names none'), async () => {
   const alice = await hs.user('alice');
   const room = await alice.createRoom();
   const tag = (name: string) => alice.request('PUT', ofUser(alice, 'rooms', room, 'tags', name), { order: 0.5 });
@@ -142,7 +142,7 @@ test('253: tags have a measure', ourChoice('the specification names none'), asyn
   assert.equal(last, 400);
 });
 
-test('279: to subscribe to a room one was never in tells nothing, not even that it is', async () => {
+test('to subscribe to a room one was never in tells nothing, not even that it is (T279)', async () => {
   const [alice, mallory] = await hs.users('alice', 'mallory');
   const room = await alice.createRoom({ name: 'Hidden' });
   const never = `!${'x'.repeat(43)}`;

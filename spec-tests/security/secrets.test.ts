@@ -42,7 +42,7 @@ test('a forged Host comes back nowhere (T45, T46)', async () => {
   }
 });
 
-test('234: a token in the query is in no log, and the header goes before it', async () => {
+test('a token in the query is in no log, and the header goes before it (T234)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const tokens = { alice: String(alice.accessToken), bob: String(bob.accessToken) };
   const ask = (path: string, headers: Record<string, string> = {}) => fetch(hs.url + path, { headers });
@@ -70,7 +70,7 @@ test('234: a token in the query is in no log, and the header goes before it', as
   }
 });
 
-test('246: no way leads over an email address or a telephone number', async () => {
+test('no way leads over an email address or a telephone number (T246)', async () => {
   const alice = await hs.user('alice');
   const creds = { sid: '1', client_secret: 'abc', id_server: 'evil.test' };
   for (const type of ['m.login.email.identity', 'm.login.msisdn']) {
@@ -98,7 +98,7 @@ test('246: no way leads over an email address or a telephone number', async () =
   }
 });
 
-test('249: a signed web token opens nothing, however it is signed', async () => {
+test('a signed web token opens nothing, however it is signed (T249)', async () => {
   const alice = await hs.user('alice');
   const part = (value: Body): string => Buffer.from(JSON.stringify(value)).toString('base64url');
   const claims = { sub: alice.userId.slice(1).split(':')[0], iss: 'hs', aud: 'hs', exp: 4_102_444_800 };

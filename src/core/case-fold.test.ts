@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { foldAscii, foldCase } from '#core/case-fold.js';
 
-test('letters of one class fold to one letter', () => {
+test('letters of one class fold to one letter (T293)', () => {
   for (const [a, b] of [
     ['ſ', 'S'],
     ['\u212a', 'k'],
@@ -25,7 +25,7 @@ test('dotted and dotless i keep to themselves, and sharp s is not ss', () => {
   assert.equal(foldCase('I'), 'i');
 });
 
-test('no code point changes the length, and folding twice is folding once', () => {
+test('no code point changes the length, and folding twice is folding once (T293)', () => {
   for (let point = 0; point <= 0x1ffff; point++) {
     const text = String.fromCodePoint(point);
     const folded = foldCase(text);

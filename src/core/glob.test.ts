@@ -5,7 +5,7 @@ import { compileGlob, type GlobOptions } from '#core/glob.js';
 const whole = (pattern: string, text: string): boolean => compileGlob(pattern).matches(text);
 const word = (pattern: string, text: string): boolean => compileGlob(pattern, { mode: 'word' }).matches(text);
 
-test('whole: star, question mark, case', () => {
+test('whole: star, question mark, case (T291)', () => {
   assert.ok(whole('lunc?*', 'Lunch plans'));
   assert.ok(whole('lunc?*', 'LUNCH'));
   assert.ok(!whole('lunc?*', ' lunch'));
@@ -18,7 +18,7 @@ test('whole: star, question mark, case', () => {
   assert.ok(whole('a**b', 'a123b'));
 });
 
-test('whole: a question mark is one code point', () => {
+test('whole: a question mark is one code point (T291)', () => {
   assert.ok(whole('?', '🎉'));
   assert.ok(!whole('??', '🎉'));
   assert.ok(whole('*?x', '🎉x'));
@@ -26,7 +26,7 @@ test('whole: a question mark is one code point', () => {
   assert.ok(!whole('*??x', '🎉x'));
 });
 
-test('word: starts and ends where no two word characters meet', () => {
+test('word: starts and ends where no two word characters meet (T293)', () => {
   assert.ok(word('ex*ple', 'An example event.'));
   assert.ok(word('ex*ple', 'exple'));
   assert.ok(word('ex*ple', 'An exciting triple-whammy'));
@@ -50,7 +50,7 @@ test('word: long segments obey the boundaries too', () => {
   assert.ok(word(long, `${long}ab ${long}`), 'a later place fits where the first does not');
 });
 
-test('folding options', () => {
+test('folding options (T293)', () => {
   assert.ok(whole('\u212aelvin ſ', 'KELVIN S'));
   assert.ok(!whole('i', 'İ'));
   assert.ok(whole('?', 'İ'));
@@ -59,7 +59,7 @@ test('folding options', () => {
   assert.ok(!compileGlob('m.Room', { fold: 'none' }).matches('m.room'));
 });
 
-test('wildcard options and characters that regular expressions know', () => {
+test('wildcard options and characters that regular expressions know (T291)', () => {
   const meta = '.*+?^{$}()|[]\\';
   assert.ok(compileGlob(meta, { wildcards: 'none' }).matches(meta));
   assert.ok(!compileGlob(meta, { wildcards: 'none' }).matches('.aa+b^{$}()|[]\\'));
@@ -88,7 +88,7 @@ function referenceWord(pattern: string, text: string): boolean {
   return false;
 }
 
-test('agrees with the definition on random patterns and texts', () => {
+test('agrees with the definition on random patterns and texts (T291, T292)', () => {
   let seed = 12345;
   const next = (below: number): number => {
     seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
@@ -115,7 +115,7 @@ function milliseconds(run: () => void): number {
   return best;
 }
 
-test('patterns that blow up backtracking matchers take no time', () => {
+test('patterns that blow up backtracking matchers take no time (T291, T292)', () => {
   const text = 'a'.repeat(200);
   const patterns = [
     'a*a*a*a*a*a*b',

@@ -21,7 +21,7 @@ test('a missing or odd allow list denies all', () => {
   }
 });
 
-test('ports and case are not looked at', () => {
+test('ports and case are not looked at (T299)', () => {
   const content = { allow: ['*'], deny: ['EVIL.com', '*.Bad.net'] };
   for (const server of ['evil.com', 'evil.com:8448', 'eViL.CoM:1234', 'A.bad.NET']) assert.ok(!allows(content, server));
   assert.ok(allows({ allow: ['[2001:db8::1]'] }, '[2001:DB8::1]:8448'));

@@ -13,7 +13,7 @@ function sees(state: ViewerState, joinedSince: boolean): boolean {
   return eventVisibleToUser({ event: { type: 'm.room.message' }, user: BOB, before: state, after: state, joinedSince });
 }
 
-test('the matrix of visibility and membership for messages', () => {
+test('the matrix of visibility and membership for messages (T274)', () => {
   // Which memberships at the event see it, for one who has not joined since and for one who has.
   const expected: Record<HistoryVisibility, [never: string[], since: string[]]> = {
     world_readable: [MEMBERSHIPS.map(String), MEMBERSHIPS.map(String)],
@@ -32,7 +32,7 @@ test('the matrix of visibility and membership for messages', () => {
   }
 });
 
-test('a visibility that is absent or unknown is shared, whatever its type', () => {
+test('a visibility that is absent or unknown is shared, whatever its type (T275)', () => {
   for (const value of [undefined, null, 1, {}, [], 'secret', '__proto__']) {
     const content = value === undefined ? {} : { history_visibility: value };
     assert.ok(sees(at(historyVisibilityOf({ content }), undefined), true), String(value));
@@ -40,7 +40,7 @@ test('a visibility that is absent or unknown is shared, whatever its type', () =
   }
 });
 
-test('a change of visibility is visible if either side allows it', () => {
+test('a change of visibility is visible if either side allows it (T275)', () => {
   const event = { type: 'm.room.history_visibility', state_key: '' };
   const change = (from: HistoryVisibility, to: HistoryVisibility): boolean =>
     eventVisibleToUser({ event, user: BOB, before: at(from, undefined), after: at(to, undefined), joinedSince: false });
@@ -55,7 +55,7 @@ function ownMember(from: string | undefined, to: string, visibility: HistoryVisi
   return eventVisibleToUser({ event, user: BOB, ...sides, joinedSince: false });
 }
 
-test('own member events are visible if the membership before or after allows it', () => {
+test('own member events are visible if the membership before or after allows it (T275)', () => {
   assert.ok(ownMember(undefined, 'join'));
   assert.ok(ownMember('join', 'leave'));
   assert.ok(ownMember('join', 'ban'));

@@ -16,7 +16,7 @@ const whoami = <K extends CallerKind>(caller: K, path: string, more: object = {}
     handle: async (_app: object, input) => ({ user: (input.caller as { user: string } | undefined)?.user ?? null }),
   });
 
-test('the token comes from the header, whose scheme has any case, or else from the query', () => {
+test('the token comes from the header, whose scheme has any case, or else from the query (T234)', () => {
   assert.equal(accessToken('Bearer abc', ''), 'abc');
   assert.equal(accessToken('bEARER  abc ', 'access_token=other'), 'abc');
   assert.equal(accessToken(undefined, 'a=b&access%5Ftoken=x%20y'), 'x y');
@@ -27,7 +27,7 @@ test('the token comes from the header, whose scheme has any case, or else from t
   }
 });
 
-test('T233: a missing and an unknown token are told apart; public endpoints work with a stale one', async (t) => {
+test('a missing and an unknown token are told apart; public endpoints work with a stale one (T233)', async (t) => {
   const hs = await serve(t, [whoami('user', '/mine'), whoami('user?', '/either'), whoami('none', '/public')]);
   const missing = await hs.call('POST', '/mine');
   assert.equal(missing.status, 401);
@@ -42,7 +42,7 @@ test('T233: a missing and an unknown token are told apart; public endpoints work
   assert.deepEqual((await hs.call('POST', '/either?access_token=alice')).json, { user: '@alice:hs.test' });
 });
 
-test('an expired token says that the session can be continued', async (t) => {
+test('an expired token says that the session can be continued (T233)', async (t) => {
   const hs = await serve(t, [whoami('user', '/mine')], {
     authenticate: async () => new MatrixError('M_UNKNOWN_TOKEN', 'expired', { extra: { soft_logout: true } }),
   });
@@ -55,7 +55,7 @@ test('the caller is decided before the body is looked at', async (t) => {
   assert.equal((await hs.call('POST', '/mine', { body: 'not json' })).json.errcode, 'M_MISSING_TOKEN');
 });
 
-test('T250: a guest gets only what is open to guests', () => {
+test('a guest gets only what is open to guests (T250)', () => {
   const guest = callerOf({ guest: true });
   const may = (caller: CallerKind) => admit({ caller, whileSuspended: false }, guest);
   assert.equal(may('guest'), guest);
@@ -64,7 +64,7 @@ test('T250: a guest gets only what is open to guests', () => {
   assert.throws(() => may('admin'), { errcode: 'M_GUEST_ACCESS_FORBIDDEN' });
 });
 
-test('T251: endpoints of administrators refuse everyone else', () => {
+test('endpoints of administrators refuse everyone else (T251)', () => {
   const admin = callerOf({ admin: true });
   assert.equal(admit({ caller: 'admin', whileSuspended: false }, admin), admin);
   assert.throws(() => admit({ caller: 'admin', whileSuspended: false }, callerOf()), {
@@ -74,7 +74,7 @@ test('T251: endpoints of administrators refuse everyone else', () => {
   assert.throws(() => admit({ caller: 'admin', whileSuspended: false }, undefined), { errcode: 'M_MISSING_TOKEN' });
 });
 
-test('T242: a locked account may only log out, a suspended one only read and leave', async (t) => {
+test('a locked account may only log out, a suspended one only read and leave (T242)', async (t) => {
   const hs = await serve(
     t,
     [

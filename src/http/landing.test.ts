@@ -12,7 +12,7 @@ const landing = {
   problem: () => undefined,
 } as const;
 
-test('the page says whose server it is and how to log in, and loads nothing', async (t) => {
+test('the page says whose server it is and how to log in, and loads nothing (T247)', async (t) => {
   const hs = await serve(t, landingEndpoints(landing));
   const { status, headers, text } = await hs.call('GET', '/', { headers: { host: 'evil.test' } });
   assert.equal(status, 200);
@@ -32,7 +32,7 @@ test('the page says whose server it is and how to log in, and loads nothing', as
   assert.equal(headers['x-content-type-options'], 'nosniff');
 });
 
-test('T247: what comes from the configuration is escaped', () => {
+test('what comes from the configuration is escaped (T247)', () => {
   const page = landingPage({ ...landing, serverName: `"><script>'&` as ServerName, baseUrl: '<b>' });
   assert.doesNotMatch(page, /<script|<b>/);
   assert.ok(page.includes('&quot;&gt;&lt;script&gt;&#39;&amp;'));

@@ -6,7 +6,7 @@ import { SimulatedClock } from '#util/clock.js';
 
 const figures = { ...FIGURES, send: { perSecond: 2, burst: 3 } };
 
-test('T273: past the burst a request is refused, with the time after which it passes', () => {
+test('past the burst a request is refused, with the time after which it passes (T273)', () => {
   const clock = new SimulatedClock();
   const limits = createLimits({ clock, mode: 'on', figures });
   for (let n = 0; n < 3; n++) limits.spend('send', '@alice:hs.test');
@@ -26,7 +26,7 @@ test('T273: past the burst a request is refused, with the time after which it pa
   limits.spend('send', '@alice:hs.test');
 });
 
-test('classes, accounts and addresses have buckets of their own', () => {
+test('classes, accounts and addresses have buckets of their own (T229, T273)', () => {
   const limits = createLimits({ clock: new SimulatedClock(), mode: 'on', figures });
   for (let n = 0; n < 3; n++) limits.spend('send', '2001:db8::1');
   assert.equal(limits.allows('send', '2001:db8::2'), false, 'the same /64');

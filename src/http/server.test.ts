@@ -192,7 +192,7 @@ test('T311: errors of lower layers are answered as the server says', async (t) =
   assert.deepEqual(hs.logged, []);
 });
 
-test('T273: a caller over the limit gets 429 with the time to wait, in body and header', async (t) => {
+test('a caller over the limit gets 429 with the time to wait, in body and header (T273)', async (t) => {
   const clock = new SimulatedClock();
   const figures = { ...FIGURES, send: { perSecond: 0.4, burst: 2 } };
   const send = endpoint({

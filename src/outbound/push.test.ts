@@ -63,7 +63,7 @@ test('with event_id_only nothing of the event leaves but its id', async (t) => {
   });
 });
 
-test('an invite is pushed, unless it comes from someone whom the user ignores', async (t) => {
+test('an invite is pushed, unless it comes from someone whom the user ignores (T283)', async (t) => {
   const w = await world(t);
   await w.set();
   const invite = async (): Promise<EventId> => {
@@ -238,7 +238,7 @@ test('only the newest thousand wait for a gateway that is down', async (t) => {
   assert.equal(await queued(w), 1_000);
 });
 
-test('a redacted event is not pushed', async (t) => {
+test('a redacted event is not pushed (T255)', async (t) => {
   const w = await world(t);
   await w.set();
   w.gateway.mood = { status: 500 };

@@ -60,7 +60,7 @@ function relations({ rooms }: World, id: EventId, viewer: UserId): any {
   return (unsigned as JsonObject)['m.relations'];
 }
 
-test('an event without relations has no bundle, and neither has a state event', async () => {
+test('an event without relations has no bundle, and neither has a state event (T267)', async () => {
   await using t = await openTestRooms();
   const w = await world(t.rooms);
   assert.equal(relations(w, await say(w.rooms, w.roomId, alice, 'hello'), bob), undefined);
@@ -69,7 +69,7 @@ test('an event without relations has no bundle, and neither has a state event', 
   assert.equal(relations(w, state, bob), undefined);
 });
 
-test('the newest valid edit is bundled; what is no edit is not', async () => {
+test('the newest valid edit is bundled; what is no edit is not (T267)', async () => {
   await using t = await openTestRooms();
   const w = await world(t.rooms);
   const said = await say(w.rooms, w.roomId, alice, 'hello');
@@ -92,7 +92,7 @@ test('the newest valid edit is bundled; what is no edit is not', async () => {
   assert.equal(relations(w, said, bob), undefined, 'a redacted event shows no edit');
 });
 
-test('references are listed, oldest first, and leave with their redaction', async () => {
+test('references are listed, oldest first, and leave with their redaction (T282)', async () => {
   await using t = await openTestRooms();
   const w = await world(t.rooms);
   const said = await say(w.rooms, w.roomId, alice, 'hello');
@@ -110,7 +110,7 @@ test('references are listed, oldest first, and leave with their redaction', asyn
   assert.deepEqual(listed(alice), [three], 'ignored users are left out');
 });
 
-test('a thread tells its newest reply, its length and whether the viewer took part', async () => {
+test('a thread tells its newest reply, its length and whether the viewer took part (T282)', async () => {
   await using t = await openTestRooms();
   const w = await world(t.rooms);
   const root = await say(w.rooms, w.roomId, alice, 'hello');

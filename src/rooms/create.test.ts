@@ -129,7 +129,7 @@ for (const version of ROOM_VERSIONS) {
   });
 }
 
-test('version 12: creators in the levels, and odd additional creators, are refused (T117, T118)', async () => {
+test('version 12: creators in the levels, and odd additional creators, are refused (T117, T118, T258)', async () => {
   await using t = await openTestRooms();
   const levels = (users: JsonObject) => codeOf(create(t, { power_level_content_override: { users } }));
   assert.equal(await levels({ [alice]: 100 }), 'M_BAD_JSON');
@@ -171,7 +171,7 @@ test('bodies that make no room (T258)', async () => {
   assert.deepEqual(await t.store.log(before, t.store.tip, 10), [], 'all or nothing');
 });
 
-test('the creation content can set neither version nor creator', async () => {
+test('the creation content can set neither version nor creator (T258)', async () => {
   await using t = await openTestRooms();
   const creation_content = { room_version: '1', creator: bob, 'm.federate': false, type: 'm.space' };
   const roomId = await create(t, { room_version: '10', creation_content });

@@ -45,7 +45,7 @@ function canonical(rooms: Rooms, room: RoomId): unknown {
     .content;
 }
 
-test('aliases are made, found, listed and taken away by those who may', async () => {
+test('aliases are made, found, listed and taken away by those who may (T256)', async () => {
   await using t = await openTestRooms(hooks);
   const room = await create(t.rooms, { preset: 'public_chat', room_alias_name: 'tea' });
   await changeMembership(t.rooms, { roomId: room, sender: bob, target: bob, action: 'join' });
@@ -100,7 +100,7 @@ test('a room whose alias is taken is not made at all', async () => {
   assert.deepEqual((await listPublicRooms(t.rooms, {})).chunk, []);
 });
 
-test('only those who may set the canonical alias, and administrators, list a room', async () => {
+test('only those who may set the canonical alias, and administrators, list a room (T257)', async () => {
   await using t = await openTestRooms(hooks);
   const room = await create(t.rooms, { preset: 'public_chat' });
   await changeMembership(t.rooms, { roomId: room, sender: bob, target: bob, action: 'join' });

@@ -40,7 +40,7 @@ for (const room_version of ROOM_VERSIONS) {
     assert.deepEqual(because['content'], { reason: 'why', redacts: own }, 'new ones in the content');
   });
 
-  test(`version ${room_version}: create events, redactions and events of other rooms are not redacted`, async () => {
+  test(`version ${room_version}: create events, redactions and events of other rooms are not redacted (T255)`, async () => {
     await using t = await openTestRooms();
     const roomId = await createRoom(t.rooms, { creator: alice, body: { room_version } });
     const elsewhere = await createRoom(t.rooms, { creator: alice, body: { room_version } });

@@ -77,7 +77,7 @@ test('redacted text leaves the index with the redaction (T255, T284)', async () 
   assert.deepEqual(await rooms.store.list(postings, { limit: 100 }), before);
 });
 
-test('only what the viewer may see is found', async () => {
+test('only what the viewer may see is found (T274)', async () => {
   await using t = await openTestRooms();
   const { rooms } = t;
   const id = await room(rooms);
@@ -90,7 +90,7 @@ test('only what the viewer may see is found', async () => {
   assert.deepEqual(await found(rooms, bob, 'word'), ['word while there']);
 });
 
-test('ignored users and encrypted rooms are left out', async () => {
+test('ignored users and encrypted rooms are left out (T283)', async () => {
   await using t = await openTestRooms();
   const { rooms } = t;
   const id = await room(rooms);

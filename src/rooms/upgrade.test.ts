@@ -90,7 +90,7 @@ for (const [from, to] of [
   });
 }
 
-test('power levels: creators are listed only where they have no infinite power', async () => {
+test('power levels: creators are listed only where they have no infinite power (T259)', async () => {
   await using t = await openTestRooms(hooks);
   const { rooms } = t;
   const old = await createRoom(rooms, { creator: alice, body: { room_version: '11', preset: 'public_chat' } });

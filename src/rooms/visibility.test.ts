@@ -91,7 +91,7 @@ for (const [visibility, expected] of Object.entries(EXPECTED)) {
   });
 }
 
-test('rooms that can not be read answer as unknown ones do', async () => {
+test('rooms that can not be read answer as unknown ones do (T277)', async () => {
   await using t = await openTestRooms();
   const { roomId, said } = await story(t.rooms, 'shared');
   const other = await createRoom(t.rooms, { creator: carol, body: {} });
@@ -117,7 +117,7 @@ test('rooms that can not be read answer as unknown ones do', async () => {
   assert.equal(await codeOf(joinedMembers(t.rooms, bob, roomId)), 'M_FORBIDDEN', 'bob has left');
 });
 
-test('state and members stay for one who left as they were then, and a forgotten room is closed', async () => {
+test('state and members stay for one who left as they were then, and a forgotten room is closed (T276, T280)', async () => {
   await using t = await openTestRooms();
   const { roomId } = await story(t.rooms, 'shared');
   await setState(t.rooms, roomId, alice, 'm.room.name', { name: 'Later' });
@@ -141,7 +141,7 @@ test('state and members stay for one who left as they were then, and a forgotten
   assert.equal(await codeOf(readState(t.rooms, bob, roomId)), 'M_FORBIDDEN');
 });
 
-test('members at an earlier place of the timeline', async () => {
+test('members at an earlier place of the timeline (T276)', async () => {
   await using t = await openTestRooms();
   const { roomId, said } = await story(t.rooms, 'shared');
   const at = t.rooms.events.byId(t.store, said.get('joined')!)!.order;

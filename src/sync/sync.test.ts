@@ -259,7 +259,7 @@ test('a sync with nothing new reads as many keys with fifty rooms as with one', 
   assert.equal(await reads(50), one);
 });
 
-test('leaving, being kicked and forgetting', async () => {
+test('leaving, being kicked and forgetting (T278)', async () => {
   await using w = await world();
   const roomId = await publicRoom(w);
   await join(w, roomId, bob);
@@ -348,7 +348,7 @@ test('unread counts rise with messages, count threads apart, and return to zero'
   assert.deepEqual(after.unread_notifications, { notification_count: 0, highlight_count: 0 });
 });
 
-test('account data and ignored users', async () => {
+test('account data and ignored users (T283)', async () => {
   await using w = await world();
   const roomId = await publicRoom(w);
   await join(w, roomId, bob);

@@ -3,7 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { Passwords } from '#users/passwords.js';
 
-test('a password matches its hash, in any Unicode form of it', async () => {
+test('a password matches its hash, in any Unicode form of it (T229, T230)', async () => {
   const passwords = new Passwords();
   const hash = await passwords.hash('pa\u0301ss');
   assert.match(hash, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
@@ -12,7 +12,7 @@ test('a password matches its hash, in any Unicode form of it', async () => {
   assert.equal(await passwords.verify(undefined, 'the password of nobody'), false);
 });
 
-test('what can not be a password is refused before hashing', async () => {
+test('what can not be a password is refused before hashing (T230)', async () => {
   const passwords = new Passwords();
   await assert.rejects(passwords.hash('x'.repeat(513)), { errcode: 'M_INVALID_PARAM' });
   await assert.rejects(passwords.hash('\u20ac'.repeat(171)), { errcode: 'M_INVALID_PARAM' });
@@ -21,7 +21,7 @@ test('what can not be a password is refused before hashing', async () => {
   await assert.rejects(passwords.hash(''), { errcode: 'M_WEAK_PASSWORD' });
 });
 
-test('many logins at once leave the event loop free, and too many are refused', async () => {
+test('many logins at once leave the event loop free, and too many are refused (T231)', async () => {
   const passwords = new Passwords();
   const hash = await passwords.hash('secret');
   const delay = monitorEventLoopDelay({ resolution: 5 });

@@ -66,7 +66,7 @@ test('sessions, inboxes and used transactions outlive a restart', async () => {
   }
 });
 
-test('leaving the rooms of a deactivated account goes on after a crash', async () => {
+test('leaving the rooms of a deactivated account goes on after a crash (T241)', async () => {
   await using test = await openTestStore();
   const stuck = new Promise<void>(() => {});
   let users = openTestUsers(test.store, test.clock, {
@@ -128,7 +128,7 @@ test('an answer does not wait for ever until a change is shown', async () => {
   await change;
 });
 
-test('no password of a request under authentication is stored', async () => {
+test('no password of a request under authentication is stored (T239)', async () => {
   await using test = await openTestStore();
   const users = openTestUsers(test.store, test.clock);
   const alice = await testUser(users, 'alice');

@@ -34,7 +34,7 @@ test('a new device does not get what was sent to one of its id before, whenever 
   assert.deepEqual(await store.list(toDevice, { limit: 10 }), [], 'and what was left over is gone by then');
 });
 
-test('an inbox that is full takes nothing more until something of it is fetched', async () => {
+test('an inbox that is full takes nothing more until something of it is fetched (T265)', async () => {
   await using test = await openTestStore();
   const { store } = test;
   const users = openTestUsers(store, test.clock);

@@ -66,7 +66,7 @@ test("the server's name finds nobody", async () => {
   assert.deepEqual(await found(w, bob, 'test'), []);
 });
 
-test('only who shares a room, or is in one that is open to all, is found; never oneself', async () => {
+test('only who shares a room, or is in one that is open to all, is found; never oneself (T285)', async () => {
   await using w = await open();
   const [alice, bob] = [await testUser(w.users, 'alice'), await testUser(w.users, 'bob')];
   const readable = [{ type: 'm.room.history_visibility', content: { history_visibility: 'world_readable' } }];

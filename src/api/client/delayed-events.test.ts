@@ -84,7 +84,7 @@ test('delayed events: cancel, restart and send, by whoever knows the id', async 
   assert.deepEqual((await act(sent, 'oops')).body.errcode, 'M_UNRECOGNIZED');
 });
 
-test('delayed events: bad delays, too many, and those that a room refuses', async (t) => {
+test('delayed events: bad delays, too many, and those that a room refuses (T270)', async (t) => {
   const { api, user_id, token, room, schedule, advance } = await setUp(t);
   const message = { msgtype: 'm.text', body: 'x' };
   assert.equal((await schedule('send/m.room.message/1', 0, message)).body.errcode, 'M_INVALID_PARAM');

@@ -38,7 +38,7 @@ describe('login with a password', () => {
     assert.equal(old.status, 200);
   });
 
-  test('answers alike to a wrong password and an unknown user', async (t) => {
+  test('answers alike to a wrong password and an unknown user (T229)', async (t) => {
     const api = await serveApi(t, endpoints);
     await api.register('alice');
     const wrong = await api.login('alice', { password: 'wrong' });
@@ -59,7 +59,7 @@ describe('login with a password', () => {
     assert.equal(await status({}), 400);
   });
 
-  test('slows down guessing at one account', async (t) => {
+  test('slows down guessing at one account (T229)', async (t) => {
     const api = await serveApi(t, endpoints, { limitFailures: true });
     await api.register('alice');
     const tries = await Promise.all(Array.from({ length: 12 }, () => api.login('alice', { password: 'wrong' })));
@@ -80,7 +80,7 @@ describe('login with a password', () => {
 });
 
 describe('tokens', () => {
-  test('unknown ones are not soft logouts, expired ones are', async (t) => {
+  test('unknown ones are not soft logouts, expired ones are (T233)', async (t) => {
     const api = await serveApi(t, endpoints);
     await api.register('alice');
     const unknown = await whoami(api, 'nonsense');
@@ -92,7 +92,7 @@ describe('tokens', () => {
     assert.deepEqual([expired.status, expired.body.errcode, expired.body.soft_logout], [401, 'M_UNKNOWN_TOKEN', true]);
   });
 
-  test('a refresh token lasts until the pair that it made is used', async (t) => {
+  test('a refresh token lasts until the pair that it made is used (T235)', async (t) => {
     const api = await serveApi(t, endpoints);
     await api.register('alice');
     const { body: first } = await api.login('alice', { refresh_token: true });
@@ -120,7 +120,7 @@ describe('tokens', () => {
     assert.equal((await whoami(api, pair.access_token)).status, 200);
   });
 
-  test('a spent refresh token that is shown again ends the session', async (t) => {
+  test('a spent refresh token that is shown again ends the session (T235)', async (t) => {
     const api = await serveApi(t, endpoints);
     await api.register('alice');
     const { body: first } = await api.login('alice', { refresh_token: true });
@@ -164,7 +164,7 @@ describe('tokens', () => {
 });
 
 describe('interactive authentication', () => {
-  test('is bound to the request that it was begun for, and to the user', async (t) => {
+  test('is bound to the request that it was begun for, and to the user (T237)', async (t) => {
     const api = await serveApi(t, endpoints);
     const { access_token: token } = await api.register('alice');
     const { access_token: other } = await api.register('bob');
@@ -185,7 +185,7 @@ describe('interactive authentication', () => {
     assert.equal(again.status, 401, 'a session is used up');
   });
 
-  test('takes no stage but the password, and no empty one', async (t) => {
+  test('takes no stage but the password, and no empty one (T237, T238)', async (t) => {
     const api = await serveApi(t, endpoints);
     const { access_token: token } = await api.register('alice');
     await api.login('alice', { device_id: 'A' });
@@ -204,7 +204,7 @@ describe('interactive authentication', () => {
     assert.equal((await api.call('GET', 'devices/A', { token })).status, 200);
   });
 
-  test('expires', async (t) => {
+  test('expires (T237)', async (t) => {
     const api = await serveApi(t, endpoints);
     const { access_token: token } = await api.register('alice');
     const begun = await api.call('DELETE', 'devices/A', { token, body: {} });
@@ -282,7 +282,7 @@ describe('accounts', () => {
     assert.equal((await whoami(api, kept)).status, 200);
   });
 
-  test('deactivation ends every way in, for good', async (t) => {
+  test('deactivation ends every way in, for good (T241)', async (t) => {
     const api = await serveApi(t, endpoints);
     const { access_token: token } = await api.register('alice');
     const { body: refreshable } = await api.login('alice', { refresh_token: true });
@@ -305,7 +305,7 @@ describe('accounts', () => {
     assert.equal((await api.call('POST', 'register', { body: name })).body.errcode, 'M_USER_IN_USE');
   });
 
-  test('a locked account may only log out', async (t) => {
+  test('a locked account may only log out (T242)', async (t) => {
     const api = await serveApi(t, endpoints);
     const { access_token: token } = await api.register('alice');
     await setFlags(api.users, alice, { locked: true });

@@ -31,7 +31,7 @@ describe('POST /register', () => {
     assert.deepEqual(who.body, { user_id: '@alice:test', device_id: 'PHONE', is_guest: false });
   });
 
-  test('binds the session to the body of the request', async (t) => {
+  test('binds the session to the body of the request (T237)', async (t) => {
     const api = await serveApi(t, endpoints);
     const first = await api.call('POST', 'register', { body: { username: 'alice', password: 'one' } });
     const other = { username: 'mallory', password: 'one', auth: { ...dummy, session: first.body.session } };
@@ -40,7 +40,7 @@ describe('POST /register', () => {
     assert.equal(findUser(api.users.store, '@mallory:test' as UserId), undefined);
   });
 
-  test('binds the session of a request that only asked for flows to the first that does more', async (t) => {
+  test('binds the session of a request that only asked for flows to the first that does more (T237)', async (t) => {
     const api = await serveApi(t, endpoints, { registration: 'token' });
     await createRegistrationToken(api.users, { token: 'many' });
     const { session } = (await api.call('POST', 'register', { body: { inhibit_login: true } })).body;
@@ -54,7 +54,7 @@ describe('POST /register', () => {
     assert.equal((await attempt('alice2', 'many')).status, 401);
   });
 
-  test('makes capitals small, and refuses names outside the grammar', async (t) => {
+  test('makes capitals small, and refuses names outside the grammar (T243, T297)', async (t) => {
     const api = await serveApi(t, endpoints);
     const upper = await api.call('POST', 'register', { body: { username: 'Alice', password: 'x', auth: dummy } });
     assert.equal(upper.body.user_id, '@alice:test');
@@ -66,7 +66,7 @@ describe('POST /register', () => {
     }
   });
 
-  test('gives a name to one of two at once', async (t) => {
+  test('gives a name to one of two at once (T243)', async (t) => {
     const api = await serveApi(t, endpoints);
     const body = { username: 'alice', password: 'x', auth: dummy };
     const both = await Promise.all([1, 2].map(() => api.call('POST', 'register', { body })));
@@ -77,7 +77,7 @@ describe('POST /register', () => {
     assert.deepEqual((await api.call('GET', 'register/available?username=bob')).body, { available: true });
   });
 
-  test('refuses passwords that are too long or can not be used, before it hashes them', async (t) => {
+  test('refuses passwords that are too long or can not be used, before it hashes them (T230)', async (t) => {
     const api = await serveApi(t, endpoints);
     for (const password of ['x'.repeat(513), 'é'.repeat(257), 'a\0b', '']) {
       const answer = await api.call('POST', 'register', { body: { username: 'alice', password, auth: dummy } });
@@ -107,7 +107,7 @@ describe('POST /register', () => {
 describe('registration tokens', () => {
   const stage = (token: string, session?: string) => ({ type: 'm.login.registration_token', token, session });
 
-  test('a token for one use makes one account, however many ask at once', async (t) => {
+  test('a token for one use makes one account, however many ask at once (T245)', async (t) => {
     const api = await serveApi(t, endpoints, { registration: 'token' });
     await createRegistrationToken(api.users, { token: 'once', usesAllowed: 1 });
     const answers = await Promise.all(
@@ -125,7 +125,7 @@ describe('registration tokens', () => {
     assert.deepEqual((await api.call('GET', spent)).body, { valid: false });
   });
 
-  test('an abandoned registration gives its use back', async (t) => {
+  test('an abandoned registration gives its use back (T237, T245)', async (t) => {
     const terms = { privacy: { version: '1', languages: { en: { name: 'Privacy', url: 'https://hs.test/privacy' } } } };
     const api = await serveApi(t, endpoints, { registration: 'token', terms });
     await createRegistrationToken(api.users, { token: 'once', usesAllowed: 1 });
@@ -202,7 +202,7 @@ describe('/_synapse/admin/v1/register', () => {
     mac: mac ?? hmacSha1('shared', [nonce, 'Boss', 'pässword', 'admin'].join('\0')),
   });
 
-  test('makes accounts for whoever knows the secret', async (t) => {
+  test('makes accounts for whoever knows the secret (T244)', async (t) => {
     const api = await serveApi(t, endpoints, { registration: 'closed', sharedSecret: 'shared' });
     const { nonce } = (await api.call('GET', path)).body;
     const made = await api.call('POST', path, { body: body(nonce) });
@@ -213,7 +213,7 @@ describe('/_synapse/admin/v1/register', () => {
     assert.equal(replayed.status, 400);
   });
 
-  test('uses up the nonce of a wrong attempt, and ends nonces after a minute', async (t) => {
+  test('uses up the nonce of a wrong attempt, and ends nonces after a minute (T244)', async (t) => {
     const api = await serveApi(t, endpoints, { sharedSecret: 'shared' });
     const { nonce } = (await api.call('GET', path)).body;
     assert.equal((await api.call('POST', path, { body: body(nonce, 'ab'.repeat(20)) })).status, 403);
@@ -223,7 +223,7 @@ describe('/_synapse/admin/v1/register', () => {
     assert.equal((await api.call('POST', path, { body: body(late) })).status, 400);
   });
 
-  test('is off without a secret', async (t) => {
+  test('is off without a secret (T232, T244)', async (t) => {
     const api = await serveApi(t, endpoints);
     assert.equal((await api.call('GET', path)).status, 400);
     assert.equal((await api.call('POST', path, { body: body('x') })).status, 400);

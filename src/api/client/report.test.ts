@@ -6,7 +6,7 @@ import { serveApi } from '#api/testing.js';
 import { RoomId } from '#core/ids.js';
 import { listReports } from '#users/reports.js';
 
-test('events are reported by members only; rooms and users by anyone, known or not', async (t) => {
+test('events are reported by members only; rooms and users by anyone, known or not (T271)', async (t) => {
   const api = await serveApi(t, [...registerEndpoints, ...reportEndpoints]);
   const { access_token: alice } = await api.register('alice');
   const { access_token: bob } = await api.register('bob');

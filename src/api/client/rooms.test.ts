@@ -31,7 +31,7 @@ async function say(call: Call, room: string, content: object): Promise<string> {
 
 const codes = ({ status, body }: ApiAnswer): unknown[] => [status, body.errcode];
 
-test('guests come in where a room lets them, and go when it no longer does', async (t) => {
+test('guests come in where a room lets them, and go when it no longer does (T250)', async (t) => {
   const { api, calls } = await people(t, 'alice');
   const [alice] = calls as [Call];
   const registered = await api.call('POST', 'register?kind=guest', { body: {} });
@@ -53,7 +53,7 @@ test('guests come in where a room lets them, and go when it no longer does', asy
   assert.deepEqual((await guest('GET', 'joined_rooms')).body, { joined_rooms: [] });
 });
 
-test('a suspended account reads, leaves and redacts its own events, and no more', async (t) => {
+test('a suspended account reads, leaves and redacts its own events, and no more (T242)', async (t) => {
   const { api, ids, calls } = await people(t, 'alice', 'bob');
   const [alice, bob] = calls as [Call, Call];
   const room = await makeRoom(alice, { preset: 'public_chat' });

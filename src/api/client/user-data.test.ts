@@ -61,7 +61,7 @@ describe('profiles', () => {
     assert.equal((await api.call('GET', `profile/${alice}/displayname`)).status, 404);
   });
 
-  test('have fields of any kind, within limits', async (t) => {
+  test('have fields of any kind, within limits (T269)', async (t) => {
     const api = await serveApi(t, endpoints);
     const { access_token: token } = await api.register('alice');
     const put = async (key: string, value: unknown) => {
@@ -125,7 +125,7 @@ describe('account data', () => {
     );
   });
 
-  test('refuses what has endpoints of its own, what is too large, and what is not the caller’s', async (t) => {
+  test('refuses what has endpoints of its own, what is too large, and what is not the caller’s (T252, T253)', async (t) => {
     const api = await serveApi(t, endpoints);
     const { access_token: token } = await api.register('alice');
     const room = await api.room(alice);
@@ -149,7 +149,7 @@ describe('account data', () => {
     assert.equal(body.global.override[0].rule_id, '.m.rule.master');
   });
 
-  test('tags rooms', async (t) => {
+  test('tags rooms (T253)', async (t) => {
     const api = await serveApi(t, endpoints);
     const { access_token: token } = await api.register('alice');
     const room = await api.room(alice);
@@ -252,7 +252,7 @@ describe('sendToDevice', () => {
     return { device, inbox, send };
   }
 
-  test('puts messages into inboxes, once a transaction, from the caller', async (t) => {
+  test('puts messages into inboxes, once a transaction, from the caller (T265)', async (t) => {
     const api = await serveApi(t, endpoints);
     const { device, inbox, send } = await two(api);
     const message = { sender: '@mallory:test', key: 1 };
@@ -280,7 +280,7 @@ describe('sendToDevice', () => {
     assert.equal((await facts(api, 'toDevice')).length, 1);
   });
 
-  test('refuses what is malformed or too large', async (t) => {
+  test('refuses what is malformed or too large (T265)', async (t) => {
     const api = await serveApi(t, endpoints);
     const { send } = await two(api);
     assert.equal((await send('1', { bob: { '*': {} } })).body.errcode, 'M_BAD_JSON');
@@ -291,7 +291,7 @@ describe('sendToDevice', () => {
   });
 });
 
-test('a deactivated account leaves its rooms and keeps no data', async (t) => {
+test('a deactivated account leaves its rooms and keeps no data (T241)', async (t) => {
   const api = await serveApi(t, endpoints);
   const { access_token: token } = await api.register('alice');
   const room = await api.room(bob, alice);

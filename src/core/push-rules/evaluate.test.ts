@@ -182,7 +182,7 @@ test('content.__proto__ is a property like any other', () => {
   assert.ok(matches([{ kind: 'event_match', key: 'content.__proto__.a', pattern: 'b' }], event('x', content)));
 });
 
-test('contains_display_name takes the name literally', () => {
+test('contains_display_name takes the name literally (T294)', () => {
   const named = (name: string | undefined, body: string): boolean =>
     matches([{ kind: 'contains_display_name' }], message(body), BIG_ROOM, name);
   assert.ok(named('Bob', 'hey BOB!'));
@@ -202,7 +202,7 @@ test('one event is shared by the rules of many users', () => {
   assert.ok(!evaluate(rulesOf('@carol:example.org'), prepared, BIG_ROOM).highlight);
 });
 
-test('hostile patterns within the limits cost little', () => {
+test('hostile patterns within the limits cost little (T291)', () => {
   let ruleset = defaultRuleset(BOB);
   for (const [i, pattern] of [
     '*a*a*a*a*a*b',

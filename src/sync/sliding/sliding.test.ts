@@ -142,7 +142,7 @@ test('a longer timeline is sent at once when it is asked for', async () => {
   assert.equal(longer.rooms[roomId].num_live, 0);
 });
 
-test('members load with who speaks; a kick is told, and nothing after it', async () => {
+test('members load with who speaks; a kick is told, and nothing after it (T278)', async () => {
   await using w = await world();
   const roomId = await publicRoom(w, 'one');
   await join(w, roomId, bob);

@@ -101,7 +101,7 @@ test('many sessions are deleted and counted right', async () => {
   assert.deepEqual(await read(users, alice, '1'), { rooms: {} });
 });
 
-test('backups go with a deactivated account', async () => {
+test('backups go with a deactivated account (T241)', async () => {
   await using test = await openTestStore();
   const users = openTestUsers(test.store, test.clock);
   const [alice, bob] = [await testUser(users, 'alice'), await testUser(users, 'bob')];

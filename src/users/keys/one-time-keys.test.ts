@@ -42,7 +42,7 @@ test('keys are claimed in the order of their upload, each algorithm by itself', 
   assert.equal(await claim(store, 'constructor'), undefined);
 });
 
-test('an upload that holds another key under an id that waits leaves everything as it was', async () => {
+test('an upload that holds another key under an id that waits leaves everything as it was (T262)', async () => {
   await using test = await openTestStore();
   const { store } = test;
   await add(store, key(1));
@@ -55,7 +55,7 @@ test('an upload that holds another key under an id that waits leaves everything 
   assert.equal(left(store), 2);
 });
 
-test('a device may have a thousand keys waiting and no more', async () => {
+test('a device may have a thousand keys waiting and no more (T262)', async () => {
   await using test = await openTestStore();
   const { store } = test;
   await add(store, ...keys(0, 1_000));
@@ -112,7 +112,7 @@ test('the fallback key is given when the others are gone, again and again, and i
   assert.deepEqual(unused(), [A]);
 });
 
-test('ten thousand concurrent claims give no key twice', async () => {
+test('ten thousand concurrent claims give no key twice (T262)', async () => {
   await using test = await openTestStore();
   const { store } = test;
   const claims: Promise<string | undefined>[] = [];
@@ -125,7 +125,7 @@ test('ten thousand concurrent claims give no key twice', async () => {
   assert.ok(!ids.includes(undefined));
 });
 
-test('a claim is answered only once the key is gone from the disk', async () => {
+test('a claim is answered only once the key is gone from the disk (T262)', async () => {
   let db: FaultyDb | undefined;
   await using test = await openTestStore({
     dbIn: (directory) => {
