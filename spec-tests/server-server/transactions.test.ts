@@ -1,7 +1,7 @@
 // Server-server API, Transactions, and what becomes of the events in them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Client, type ClientEvent, inRoom, inTimeline } from '../support/client.js';
+import { C, type Client, type ClientEvent, inRoom, inTimeline } from '../support/client.js';
 import { startOwnServer } from '../support/homeserver.js';
 import { eventId, federating, type Pdu, Peer, type PeerRoom } from '../support/peer.js';
 
@@ -108,7 +108,7 @@ test('events of a server that the room denies are not taken', async () => {
   assert.deepEqual(await bodies(alice, room), ['before']);
 });
 
-test('an event that the room no longer allows is kept from clients, and what builds on it is not', async () => {
+test('an event that the room no longer allows is kept from clients, and what builds on it is not (T289)', async () => {
   const { alice, charlie, room } = await scene();
   const fork = [...room.latest];
   const other = peer.user('dora');
@@ -126,6 +126,13 @@ test('an event that the room no longer allows is kept from clients, and what bui
   await seenBy(alice, room, eventId(after));
   assert.deepEqual(await bodies(alice, room), ['after']);
   await alice.fails(404, 'M_NOT_FOUND', 'GET', inRoom(room.id, 'event', eventId(late)));
+  const { unread_notifications: unread } = (await (await alice.login()).sync())['rooms'].join[room.id];
+  assert.equal(unread.notification_count, 1);
+  const { notifications } = await alice.ok('GET', `${C}/notifications`);
+  assert.deepEqual(
+    notifications.map((one: Pdu) => one['event'].event_id),
+    [eventId(after)],
+  );
 });
 
 test('what is missing in between is asked for', async () => {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DeviceId, EventId, RoomId } from '#core/ids.js';
+import type { DeviceId, EventId, RoomId, UserId } from '#core/ids.js';
 import { badgeOf } from '#outbound/notification.js';
 import { alice, bob, Gateway, type Got, phone, queued, world } from '#outbound/testing.js';
 import { createRoom } from '#rooms/create.js';
 import { changeMembership } from '#rooms/membership.js';
 import { sendEvent } from '#rooms/send.js';
-import { go, say } from '#rooms/testing.js';
+import { attach, go, say, user } from '#rooms/testing.js';
+import { listNotifications } from '#sync/notifications.js';
 import { setAccountData } from '#users/account-data.js';
 import { deleteDevices, ensureDevice } from '#users/devices.js';
 import { listPushers, removePusher, setPusher } from '#users/pushers.js';
@@ -253,6 +254,30 @@ test('a redacted event is not pushed (T255)', async (t) => {
   await w.quiet();
   for (let n = w.gateway.left; n > 0; n--) assert.notEqual((await w.gateway.next()).event_id, eventId);
   assert.equal(await queued(w), 0);
+});
+
+test('an event that is rejected or soft-failed is neither pushed nor counted (T289)', async (t) => {
+  const w = await world(t);
+  const { rooms, roomId } = w;
+  await w.set();
+  const carol = user('carol');
+  const joined = await go(rooms, roomId, carol, 'join');
+  await changeMembership(rooms, { roomId, sender: alice, target: carol, action: 'ban' });
+  const from = (sender: UserId, prev: EventId) =>
+    attach(rooms, roomId, { type: 'm.room.message', sender, content: { msgtype: 'm.text', body: 'bob, look' } }, [
+      prev,
+    ]);
+  const [late, foreign] = [await from(carol, joined), await from(user('stranger'), joined)];
+  assert.deepEqual([late.outcome, foreign.outcome], ['softFailed', 'rejected']);
+  await w.quiet();
+  assert.equal(w.gateway.left, 0);
+  assert.equal(await queued(w), 0);
+  assert.equal(await badgeOf(rooms.store, bob), 0);
+  const page = await listNotifications(rooms, bob, { limit: 10, onlyHighlights: false });
+  assert.deepEqual(page.notifications, []);
+  const good = await from(alice, joined);
+  const got = await w.gateway.next();
+  assert.deepEqual([got.event_id, got.counts], [good.pdu.event_id, { unread: 1 }]);
 });
 
 test('a pusher goes with its device, with its owner’s wish, and with another user of the same pushkey', async (t) => {

@@ -1,62 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { neededAuthKeys } from '#core/auth/needed.js';
-import { buildPdu } from '#core/event/build.js';
-import { referenceHash } from '#core/event/hash.js';
 import type { Draft, Pdu } from '#core/event/pdu.js';
-import type { EventId, RoomId } from '#core/ids.js';
+import type { RoomId } from '#core/ids.js';
 import { ROOM_VERSIONS } from '#core/room-versions.js';
-import { appendEvent } from '#rooms/append.js';
-import { judgeEvent } from '#rooms/authorize.js';
 import { toClientEvent } from '#rooms/client-form.js';
 import { createRoom } from '#rooms/create.js';
 import { changeMembership } from '#rooms/membership.js';
 import { findRoom, memberOf, type Rooms, storedStateAt } from '#rooms/rooms.js';
-import { stateAfterEvents } from '#rooms/state-at.js';
-import { go, openTestRooms, say, setState, user } from '#rooms/testing.js';
+import { attach, forge, go, openTestRooms, say, setState, takeIn, user } from '#rooms/testing.js';
 import { pageTimeline } from '#rooms/timeline.js';
-import type { StoredEvent } from '#store/events.js';
-import { encodeBase64 } from '#util/base64.js';
 
 const alice = user('alice');
 const bob = user('bob');
-
-/** Makes an event on `prev`, wherever in the graph that is, as another server would. */
-function forge(rooms: Rooms, roomId: RoomId, draft: Draft, prev: readonly EventId[]): Promise<Pdu> {
-  return rooms.store.commit((tx) => {
-    const room = findRoom(tx, roomId)!;
-    const before = stateAfterEvents(rooms, tx, room, prev);
-    const authEvents = neededAuthKeys(draft, room.rules).flatMap(
-      ({ type, state_key }) => storedStateAt(rooms, tx, before, type, state_key)?.pdu.event_id ?? [],
-    );
-    const parents = prev.map((id) => rooms.events.byId(tx, id)!.pdu);
-    return buildPdu(draft, {
-      rules: room.rules,
-      roomId,
-      prevEvents: prev,
-      authEvents,
-      depth: Math.max(...parents.map((parent) => parent.depth)) + 1,
-      originServerTs: rooms.clock.now(),
-      serverName: rooms.serverName,
-      key: rooms.signingKey,
-      opaqueId: rooms.random.token(12),
-      prevHashes: (id) => encodeBase64(referenceHash(rooms.events.byId(tx, id)!.pdu.json, room.rules)),
-    });
-  });
-}
-
-/** Judges an event and takes it in. */
-function take(rooms: Rooms, roomId: RoomId, pdu: Pdu, live = true): Promise<StoredEvent> {
-  return rooms.store.commit((tx) => {
-    const room = findRoom(tx, roomId)!;
-    const { outcome, stateBefore } = judgeEvent(rooms, tx, room, pdu);
-    return appendEvent(rooms, tx, room, pdu, { outcome, stateBefore, live }).stored;
-  });
-}
-
-async function attach(rooms: Rooms, roomId: RoomId, draft: Draft, prev: readonly EventId[]): Promise<StoredEvent> {
-  return take(rooms, roomId, await forge(rooms, roomId, draft, prev));
-}
 
 function message(body: string, sender = bob): Draft {
   return { type: 'm.room.message', sender, content: { msgtype: 'm.text', body } };
@@ -128,6 +83,32 @@ test('a soft-failed event is shown to nobody, is no extremity, and what joins ov
   );
 });
 
+test('fifty rejected and fifty soft-failed events in a row do not end the paging (T281)', async () => {
+  await using t = await openTestRooms();
+  const roomId = await createRoom(t.rooms, { creator: alice, body: { preset: 'public_chat' } });
+  const oldest = await say(t.rooms, roomId, alice, 'the oldest');
+  const joined = await go(t.rooms, roomId, bob, 'join');
+  const ban = await changeMembership(t.rooms, { roomId, sender: alice, target: bob, action: 'ban' });
+  for (let i = 0; i < 50; i++) {
+    const softFailed = await attach(t.rooms, roomId, message(`${i}`), [joined]);
+    const rejected = await attach(t.rooms, roomId, message(`${i}`, user('stranger')), [ban]);
+    assert.deepEqual([softFailed.outcome, rejected.outcome], ['softFailed', 'rejected']);
+  }
+  const newest = await say(t.rooms, roomId, alice, 'the newest');
+  const seen: string[] = [];
+  let from: number | undefined;
+  do {
+    const page = await pageTimeline(t.rooms, alice, roomId, {
+      dir: 'b',
+      limit: 1,
+      ...(from !== undefined && { from }),
+    });
+    seen.push(...page.events.map(({ pdu }) => pdu.event_id));
+    from = page.end;
+  } while (from !== undefined && seen.length < 20);
+  assert.deepEqual(seen.slice(0, 4), [newest, ban, joined, oldest]);
+});
+
 test('a rejected event changes nothing, and what builds on it has the state before it (T90)', async () => {
   await using t = await openTestRooms();
   const roomId = await createRoom(t.rooms, { creator: alice, body: { preset: 'public_chat' } });
@@ -153,7 +134,7 @@ test('a redaction that comes before its event takes effect when that comes', asy
   const late = await forge(t.rooms, roomId, message('late'), [base]);
   const redaction: Draft = { type: 'm.room.redaction', sender: alice, content: {}, redacts: late.event_id };
   await attach(t.rooms, roomId, redaction, [base]);
-  const stored = await take(t.rooms, roomId, late);
+  const stored = await takeIn(t.rooms, roomId, late);
   assert.deepEqual(toClientEvent(t.rooms, stored, { viewer: alice })['content'], {});
 });
 
@@ -182,7 +163,7 @@ test('history goes below what is held and changes nothing of now', async () => {
   const before = findRoom(t.store, roomId)!;
   const { tip } = t.store;
   const parents = t.rooms.events.byId(t.store, first)!.pdu.prev_events;
-  const old = await take(t.rooms, roomId, await forge(t.rooms, roomId, message('older', alice), parents), false);
+  const old = await takeIn(t.rooms, roomId, await forge(t.rooms, roomId, message('older', alice), parents), false);
   const after = findRoom(t.store, roomId)!;
   assert.deepEqual(after.head.extremities, before.head.extremities);
   assert.equal(after.head.oldest, old.order);
