@@ -102,7 +102,7 @@ export async function openLayers(config: Config, { clock, random, log }: Surroun
     options: {
       registration: config.registration,
       guests: config.guests,
-      limitFailures: config.rateLimits,
+      limitAttempts: config.rateLimits,
       pushAllow: config.pushAllow ?? [],
       ...(config.terms !== undefined && { terms: config.terms }),
       ...(config.registrationSharedSecret !== undefined && { sharedSecret: config.registrationSharedSecret }),

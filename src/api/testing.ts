@@ -90,7 +90,7 @@ export async function serveApi(
       leave: (user, room) => change(user, room, 'leave'),
       showProfile: (user, room) => change(user, room, 'join'),
     },
-    options: { registration: 'open', limitFailures: false, ...options },
+    options: { registration: 'open', limitAttempts: false, ...options },
     onTaskError: (error) => {
       throw error;
     },

@@ -10,8 +10,8 @@ export interface Figure {
   readonly burst: number;
 }
 
-/** Besides the endpoints' classes: logins to one account from anywhere, and failed ones among them. */
-export type LimitName = Exclude<LimitClass, 'free'> | 'loginAccount' | 'loginFailure';
+/** The classes that have figures. What is counted by account logged in to, wherever from, is in `users/account-attempts.ts`. */
+export type LimitName = Exclude<LimitClass, 'free'>;
 
 /** Every figure of the rate limits, for one account or, without one, one client address. */
 export const FIGURES: Readonly<Record<LimitName, Figure>> = {
@@ -20,8 +20,6 @@ export const FIGURES: Readonly<Record<LimitName, Figure>> = {
   join: { perSecond: 0.5, burst: 20 },
   create: { perSecond: 0.1, burst: 10 },
   login: { perSecond: 0.1, burst: 15 },
-  loginAccount: { perSecond: 0.05, burst: 10 },
-  loginFailure: { perSecond: 0.02, burst: 5 },
   register: { perSecond: 0.2, burst: 20 },
   account: { perSecond: 1, burst: 30 },
   media: { perSecond: 50, burst: 500 },

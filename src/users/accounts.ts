@@ -167,14 +167,14 @@ export async function setPassword(
  * many wrong ones were tried. Unknown users cost the same time.
  */
 export async function verifyPassword(users: Users, user: UserId, password: string): Promise<string | undefined> {
-  const limited = users.options.limitFailures;
+  const limited = users.options.limitAttempts;
   if (limited) {
-    users.loginFailures.check(user);
-    users.loginFailures.count(user);
+    users.wrongPasswords.check(user);
+    users.wrongPasswords.count(user);
   }
   const stored = users.store.get(userRows, [user])?.passwordHash;
   if (!(await users.passwords.verify(stored, password))) return undefined;
-  if (limited) users.loginFailures.clear(user);
+  if (limited) users.wrongPasswords.clear(user);
   return stored;
 }
 

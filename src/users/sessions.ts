@@ -148,7 +148,7 @@ function wrongPassword(): MatrixError {
 
 /**
  * Logs in with a password. `name` is a user id or localpart. Unknown users and wrong passwords give the same
- * M_FORBIDDEN, after the same work.
+ * M_FORBIDDEN, after the same work. M_LIMIT_EXCEEDED after too many wrong passwords or logins.
  */
 export async function loginWithPassword(
   users: Users,
@@ -158,6 +158,7 @@ export async function loginWithPassword(
 ): Promise<NewSession> {
   // A name that can be nobody's here goes the same way as one that happens not to exist.
   const user = localUser(users, name) ?? UserId.make('-', users.serverName)!;
+  if (users.options.limitAttempts) users.logins.check(user);
   const verified = await verifyPassword(users, user, password);
   if (verified === undefined) {
     if (users.store.get(userRows, [user])?.deactivated) {
@@ -165,6 +166,7 @@ export async function loginWithPassword(
     }
     throw wrongPassword();
   }
+  if (users.options.limitAttempts) users.logins.count(user);
   await makeRoomForDevice(users, user, wish.device);
   return await users.store.commit((tx) => openSession(tx, users, user, wish, verified));
 }

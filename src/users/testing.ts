@@ -20,7 +20,7 @@ export function openTestUsers(store: Store, clock: Clock, parts: Partial<UsersPa
       throw error;
     },
     ...parts,
-    options: { registration: 'open', limitFailures: false, ...parts.options },
+    options: { registration: 'open', limitAttempts: false, ...parts.options },
   });
 }
 

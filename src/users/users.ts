@@ -1,12 +1,12 @@
 import type { RoomId, ServerName, UserId } from '#core/ids.js';
 import type { TermsPolicies } from '#core/terms.js';
 import type { Store } from '#store/types.js';
+import { AccountAttempts, LOGINS, WRONG_PASSWORDS } from '#users/account-attempts.js';
 import { dropDeviceSettings } from '#users/account-data.js';
 import type { DeviceObserver } from '#users/devices.js';
 import { dropDehydrated } from '#users/keys/dehydrated.js';
 import { dropDeviceKeys } from '#users/keys/device-keys.js';
 import { LastSeen } from '#users/last-seen.js';
-import { LoginFailures } from '#users/login-failures.js';
 import { Passwords } from '#users/passwords.js';
 import { Presences } from '#users/presence.js';
 import type { PushListener } from '#users/push-queue.js';
@@ -27,8 +27,8 @@ export interface UsersOptions {
   readonly terms?: TermsPolicies;
   /** Lifetime of access tokens of clients that can refresh them, in milliseconds. */
   readonly accessTokenLifetimeMs: number;
-  /** Whether repeated wrong passwords for one account are slowed down. */
-  readonly limitFailures: boolean;
+  /** Whether logins to one account, and wrong passwords for it, are slowed down. */
+  readonly limitAttempts: boolean;
   /** Devices that a user may have: a login beyond them deletes those that were longest unused. */
   readonly maxDevices: number;
   /** Networks with push gateways although they are not public. */
@@ -39,7 +39,7 @@ export const DEFAULT_USERS_OPTIONS: UsersOptions = {
   registration: 'token',
   guests: false,
   accessTokenLifetimeMs: 5 * 60_000,
-  limitFailures: true,
+  limitAttempts: true,
   maxDevices: 500,
   pushAllow: [],
 };
@@ -64,7 +64,8 @@ export interface Users {
   readonly presences: Presences;
   readonly directory: UserDirectory;
   readonly lastSeen: LastSeen;
-  readonly loginFailures: LoginFailures;
+  readonly wrongPasswords: AccountAttempts;
+  readonly logins: AccountAttempts;
   /** Nonces of shared-secret registration, by when they were given out (monotonic clock, milliseconds). */
   readonly nonces: Map<string, number>;
   /** Access tokens whose first use is being written, by the refresh token that made them; hashes of both. */
@@ -107,7 +108,8 @@ export function openUsers(parts: UsersParts): Users {
     presences: new Presences(store, clock),
     directory: new UserDirectory(store),
     lastSeen: new LastSeen(store, clock),
-    loginFailures: new LoginFailures(clock),
+    wrongPasswords: new AccountAttempts(clock, WRONG_PASSWORDS),
+    logins: new AccountAttempts(clock, LOGINS),
     nonces: new Map(),
     confirming: new Map(),
     uia: { key: parts.random.bytes(32), openedTs: clock.now(), sweptTs: 0 },

@@ -60,12 +60,24 @@ describe('login with a password', () => {
   });
 
   test('slows down guessing at one account (T229)', async (t) => {
-    const api = await serveApi(t, endpoints, { limitFailures: true });
+    const api = await serveApi(t, endpoints, { limitAttempts: true });
     await api.register('alice');
     const tries = await Promise.all(Array.from({ length: 12 }, () => api.login('alice', { password: 'wrong' })));
     assert.equal(tries.filter((answer) => answer.status === 429).length, 2);
     const limited = await api.login('alice');
     assert.equal(limited.body.errcode, 'M_LIMIT_EXCEEDED');
+    api.test.clock.advance(limited.body.retry_after_ms);
+    assert.equal((await api.login('alice')).status, 200);
+  });
+
+  test('slows down logins to one account, whether their password is right or not (T229)', async (t) => {
+    const api = await serveApi(t, endpoints, { limitAttempts: true });
+    for (const name of ['alice', 'bob']) await api.register(name);
+    for (let n = 0; n < 20; n++) assert.equal((await api.login('alice', { device_id: 'D' })).status, 200);
+    const limited = await api.login('alice');
+    assert.deepEqual([limited.status, limited.body.errcode], [429, 'M_LIMIT_EXCEEDED']);
+    assert.deepEqual(await api.login('alice', { password: 'wrong' }), limited, 'and does not tell which it was');
+    assert.equal((await api.login('bob')).status, 200);
     api.test.clock.advance(limited.body.retry_after_ms);
     assert.equal((await api.login('alice')).status, 200);
   });
