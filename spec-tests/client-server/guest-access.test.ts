@@ -51,9 +51,20 @@ test('what guests may not do, they may not do (T250)', async () => {
   for (const [method, path, body] of [
     ['POST', `${C}/account/password`, { new_password: 'x' }],
     ['POST', `${C}/account/deactivate`, {}],
+    ['POST', `${C}/createRoom`, {}],
+    ['PUT', `${C}/directory/room/${seg(`#guest:${hs.serverName}`)}`, { room_id: '!x:y' }],
+    ['POST', `${C}/search`, { search_categories: {} }],
+    ['GET', `${C}/pushrules/`, undefined],
   ] as const) {
     await visitor.fails(403, 'M_GUEST_ACCESS_FORBIDDEN', method, path, body);
   }
+});
+
+test('of their profile, guests change the name only (T250)', async () => {
+  const visitor = await guest();
+  const field = (name: string): string => `${C}/profile/${seg(visitor.userId)}/${name}`;
+  await visitor.ok('PUT', field('displayname'), { displayname: 'A visitor' });
+  assert.equal((await visitor.request('PUT', field('avatar_url'), { avatar_url: 'mxc://a/b' })).status, 403);
 });
 
 test('a guest who was never in a room reads it only where the world may', async () => {

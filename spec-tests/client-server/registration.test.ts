@@ -90,6 +90,7 @@ for (const [what, username] of [
   ['a letter outside ASCII', 'аdmin'],
   ['an at sign', '@alice'],
   ['another server', '@x:other.example'],
+  ['a zero-width space, outside ASCII', 'ad\u200bmin'],
 ] as const) {
   const known = what.includes('ASCII') ? synapseDiffers('answers M_UNKNOWN') : {};
   test(`a name with ${what} is no user id (T243, T297)`, known, async () => {

@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { type Body, Client } from './client.js';
 
 /** Shared secret of the servers that the tests start; `HS_SHARED_SECRET` names another server's. */
-const SHARED_SECRET = process.env['HS_SHARED_SECRET'] ?? 'spec-tests';
+export const SHARED_SECRET = process.env['HS_SHARED_SECRET'] ?? 'spec-tests';
 const MAIN = resolve(import.meta.dirname, '../../../dist/main.js');
 const START_DEADLINE_MS = 15_000;
 

@@ -11,9 +11,10 @@ import { profileEndpoints } from '#api/client/profile.js';
 import { registerEndpoints } from '#api/client/register.js';
 import { toDeviceEndpoints } from '#api/client/to-device.js';
 import { passwordOf, serveApi, type TestApi } from '#api/testing.js';
-import type { RoomId, UserId } from '#core/ids.js';
+import type { DeviceId, RoomId, UserId } from '#core/ids.js';
 import { findRoom, memberOf } from '#rooms/rooms.js';
 import type { Fact } from '#store/types.js';
+import { listPushers, setPusher } from '#users/pushers.js';
 import { acknowledgeInbox, readInbox } from '#users/to-device.js';
 
 const endpoints = [
@@ -293,15 +294,20 @@ describe('sendToDevice', () => {
 
 test('a deactivated account leaves its rooms and keeps no data (T241)', async (t) => {
   const api = await serveApi(t, endpoints);
-  const { access_token: token } = await api.register('alice');
+  const { access_token: token, device_id } = await api.register('alice');
   const room = await api.room(bob, alice);
   await api.call('PUT', `user/${alice}/account_data/a`, { token, body: { x: 1 } });
+  await setPusher(api.users, alice as UserId, device_id as DeviceId, {
+    ...{ appId: 'app', pushkey: 'key', appDisplayName: 'App', deviceDisplayName: 'Phone', lang: 'en' },
+    ...{ data: { url: 'https://push.test/_matrix/push/v1/notify' }, enabled: true, noBadge: false, append: false },
+  });
   const auth = { type: 'm.login.password', user: 'alice', password: passwordOf('alice') };
   const ended = await api.call('POST', 'account/deactivate', { token, body: { auth, erase: true } });
   assert.equal(ended.status, 200);
   await Promise.all(api.users.running.values());
   assert.equal(member(api, room, alice)?.membership, 'leave');
   assert.deepEqual(await facts(api, 'accountData'), []);
+  assert.deepEqual(listPushers(api.users.store, alice as UserId), []);
   assert.deepEqual((await api.call('GET', `profile/${alice}`)).body, {});
 });
 
