@@ -1,7 +1,7 @@
 // Client-server API, Client config: account data, global and of rooms.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Body, ofUser } from '../support/client.js';
+import { type Body, C, ofUser } from '../support/client.js';
 import { homeserver } from '../support/homeserver.js';
 
 const hs = await homeserver();
@@ -64,7 +64,10 @@ test('a body that is no object is a bad request', async () => {
 
 test('a user who is ignored is heard no more, and their invites do not arrive (T283)', async () => {
   const [alice, mallory] = await hs.users('alice', 'mallory');
-  const room = await alice.createRoom({ preset: 'public_chat' });
+  const room = await alice.createRoom({
+    preset: 'public_chat',
+    power_level_content_override: { events: { 'org.example.ignored': 0 } },
+  });
   await mallory.join(room);
   await alice.sync();
   await alice.ok('PUT', ofUser(alice, 'account_data', 'm.ignored_user_list'), {
@@ -72,12 +75,19 @@ test('a user who is ignored is heard no more, and their invites do not arrive (T
   });
   await mallory.say(room, 'can you hear me');
   await mallory.createRoom({ invite: [alice.userId] });
+  await mallory.setState(room, 'org.example.ignored', '', { by: 'an ignored user' });
   await alice.say(room, 'peace');
   const laptop = await alice.login();
   for (const body of [await alice.sync(), await laptop.sync()]) {
     assert.equal(JSON.stringify(body).includes('can you hear me'), false);
     assert.deepEqual(Object.keys(body['rooms'].invite ?? {}), []);
     assert.ok(JSON.stringify(body).includes('peace'));
+    assert.ok(JSON.stringify(body).includes('an ignored user'), 'state is told, whoever set it');
   }
-  assert.equal(JSON.stringify(await alice.messages(room)).includes('can you hear me'), false);
+  const history = JSON.stringify(await alice.messages(room));
+  assert.equal(history.includes('can you hear me'), false);
+  assert.ok(history.includes('an ignored user'));
+  assert.deepEqual(await alice.state(room, 'org.example.ignored'), { by: 'an ignored user' });
+  const { notifications } = await alice.ok('GET', `${C}/notifications`);
+  assert.deepEqual(notifications, []);
 });

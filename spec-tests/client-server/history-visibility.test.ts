@@ -1,7 +1,8 @@
 // Client-server API, Room history visibility: who may see what was said when.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { type Client, inRoom, query, seg, texts } from '../support/client.js';
+import { type Body, C, type Client, inRoom, query, seg, texts } from '../support/client.js';
 import { homeserver } from '../support/homeserver.js';
 
 const hs = await homeserver();
@@ -77,6 +78,52 @@ for (const visibility of VISIBILITIES) {
   });
 }
 
+for (const visibility of VISIBILITIES) {
+  test(`${visibility}: by no other way more is seen than by paging (T274)`, async () => {
+    const [alice, bob] = await hs.users('alice', 'bob');
+    const room = await alice.createRoom({
+      initial_state: [{ type: 'm.room.history_visibility', content: { history_visibility: visibility } }],
+    });
+    const word = `quokka${randomBytes(4).toString('hex')}`;
+    const ids = new Map<string, string>();
+    const say = async (text: string, more: Body = {}): Promise<void> => {
+      const content = { msgtype: 'm.text', body: `${word} ${text}`, ...more };
+      ids.set(text, await alice.send(room, 'm.room.message', content));
+    };
+    await say('before the invite');
+    const root = ids.get('before the invite')!;
+    await alice.invite(room, bob.userId);
+    await say('before the join', { 'm.relates_to': { rel_type: 'm.thread', event_id: root } });
+    await bob.join(room);
+    await say('together', { 'm.relates_to': { rel_type: 'm.thread', event_id: root } });
+    const seen: readonly string[] = SEEN[visibility];
+    const roomPath = `/_matrix/client/v1/rooms/${seg(room)}`;
+    const shows = (body: unknown): string[] => {
+      const json = JSON.stringify(body);
+      return [...ids.keys()].filter((text) => json.includes(`${word} ${text}`));
+    };
+    const search = { search_categories: { room_events: { search_term: word } } };
+    assert.deepEqual(shows(await bob.ok('POST', `${C}/search`, search)), seen, 'search');
+    const relations = await bob.request('GET', `${roomPath}/relations/${seg(root)}`);
+    assert.equal(relations.status, seen.includes('before the invite') ? 200 : 404);
+    for (const [where, answer] of [
+      ['relations', relations],
+      ['threads', await bob.request('GET', `${roomPath}/threads`)],
+      ['notifications', await bob.request('GET', `${C}/notifications`)],
+      ['initialSync', await bob.request('GET', inRoom(room, 'initialSync'))],
+      ['sync', await bob.request('GET', `${C}/sync`)],
+    ] as const) {
+      for (const text of shows(answer.body)) assert.ok(seen.includes(text), `${where}: ${text}`);
+    }
+    const first = await bob.request('GET', `${roomPath}/timestamp_to_event${query({ ts: 0, dir: 'f' })}`);
+    if (first.status === 200) await bob.event(room, first.body['event_id']);
+    const { origin_server_ts: ts } = await alice.event(room, root);
+    const near = await bob.request('GET', `${roomPath}/timestamp_to_event${query({ ts, dir: 'f' })}`);
+    assert.equal(near.status, 200);
+    await bob.event(room, near.body['event_id']);
+  });
+}
+
 test('a change of visibility counts for what is said from then on (T275)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat' });
@@ -92,10 +139,11 @@ test('a change of visibility counts for what is said from then on (T275)', async
 test('an unknown visibility counts as shared (T275)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat' });
-  const set = await alice.request('PUT', inRoom(room, 'state', 'm.room.history_visibility', ''), {
-    history_visibility: 'sideways',
-  });
-  assert.ok([200, 400].includes(set.status), String(set.status));
+  for (const history_visibility of [null, 5, {}, [], '__proto__', 'sideways']) {
+    const path = inRoom(room, 'state', 'm.room.history_visibility', '');
+    const set = await alice.request('PUT', path, { history_visibility });
+    assert.ok([200, 400].includes(set.status), `${JSON.stringify(history_visibility)}: ${set.status}`);
+  }
   await alice.say(room, 'hello');
   await bob.join(room);
   assert.deepEqual(await WAYS['messages']!(bob, room), ['hello']);

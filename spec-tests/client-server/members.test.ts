@@ -47,6 +47,23 @@ test('who left sees the members of that moment; a stranger sees none (T276)', as
   await mallory.fails(403, 'M_FORBIDDEN', 'GET', inRoom(room, 'joined_members'));
 });
 
+test('at shows nobody more than they may see: not what came after they left, and strangers nothing (T276)', async () => {
+  const [alice, bob, carol, mallory] = await hs.users('alice', 'bob', 'carol', 'mallory');
+  const room = await alice.createRoom({ preset: 'public_chat' });
+  const { next_batch: empty } = await alice.sync();
+  await bob.join(room);
+  await bob.leave(room);
+  await carol.join(room);
+  const { next_batch: now } = await alice.sync();
+  for (const at of [empty, now]) {
+    await mallory.fails(403, 'M_FORBIDDEN', 'GET', inRoom(room, 'members') + query({ at }));
+  }
+  assert.deepEqual(await members(bob, room, { at: now, membership: 'join' }), [`join ${alice.userId}`]);
+  await carol.leave(room);
+  await carol.ok('POST', inRoom(room, 'forget'), {});
+  await carol.fails(403, 'M_FORBIDDEN', 'GET', inRoom(room, 'members') + query({ at: now }));
+});
+
 test('joined members come with names and avatars', async () => {
   const alice = await hs.user('alice');
   await alice.ok('PUT', `${C}/profile/${seg(alice.userId)}/displayname`, { displayname: 'Alice' });

@@ -148,7 +148,7 @@ test('a member without power kicks, bans and unbans nobody', async () => {
   await bob.fails(403, 'M_FORBIDDEN', 'POST', inRoom(room, 'unban'), { user_id: carol.userId });
 });
 
-test('a room is forgotten after leaving, and not before', async () => {
+test('a room is forgotten after leaving, and not before (T280)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat' });
   await bob.join(room);
@@ -158,6 +158,8 @@ test('a room is forgotten after leaving, and not before', async () => {
   await bob.messages(room);
   await bob.ok('POST', inRoom(room, 'forget'), {});
   await bob.fails(403, 'M_FORBIDDEN', 'GET', `${inRoom(room, 'messages')}?dir=b`);
+  await bob.fails(403, 'M_FORBIDDEN', 'GET', inRoom(room, 'state'));
+  await bob.fails(403, 'M_FORBIDDEN', 'GET', inRoom(room, 'members'));
   const initial = await bob.ok('GET', `${C}/sync?filter=${seg('{"room":{"include_leave":true}}')}`);
   assert.equal(initial['rooms']?.leave?.[room], undefined);
   await bob.join(room);

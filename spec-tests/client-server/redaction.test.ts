@@ -1,7 +1,7 @@
 // Client-server API, Redactions.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ClientEvent, inRoom, inTimeline, query } from '../support/client.js';
+import { C, type ClientEvent, inRoom, inTimeline, query } from '../support/client.js';
 import { homeserver } from '../support/homeserver.js';
 import { ourChoice } from '../support/known.js';
 
@@ -93,4 +93,43 @@ test('a redacted reaction can be made again, and no longer counts', async () => 
   const path = `/_matrix/client/v1/rooms/${encodeURIComponent(room)}/relations/${encodeURIComponent(target)}`;
   assert.deepEqual((await alice.ok('GET', path + query({ dir: 'b' })))['chunk'], []);
   await alice.send(room, 'm.reaction', reaction);
+});
+
+test('what was redacted is in no list and in no bundle any more (T255, T284)', async () => {
+  const [alice, bob] = await hs.users('alice', 'bob');
+  const room = await alice.createRoom({ preset: 'public_chat' });
+  await bob.join(room);
+  const root = await alice.say(room, 'the root');
+  const inThread = {
+    msgtype: 'm.text',
+    body: 'zyzzyva unsaid',
+    'm.relates_to': { rel_type: 'm.thread', event_id: root },
+  };
+  const edit = {
+    ...{ msgtype: 'm.text', body: 'zyzzyva edited', 'm.new_content': { msgtype: 'm.text', body: 'zyzzyva new' } },
+    'm.relates_to': { rel_type: 'm.replace', event_id: root },
+  };
+  const gone = [
+    await alice.say(room, 'zyzzyva alone'),
+    await alice.send(room, 'm.room.message', inThread),
+    await alice.send(room, 'm.room.message', edit),
+  ];
+  const roomPath = `/_matrix/client/v1/rooms/${encodeURIComponent(room)}`;
+  const lists = async (): Promise<string> =>
+    JSON.stringify(
+      await Promise.all([
+        bob.ok('GET', `${C}/notifications`),
+        bob.ok('GET', `${roomPath}/relations/${encodeURIComponent(root)}`),
+        bob.ok('GET', `${roomPath}/threads`),
+        bob.ok('POST', `${C}/search`, { search_categories: { room_events: { search_term: 'zyzzyva' } } }),
+        bob.event(room, root),
+        bob.messages(room, { limit: 50 }),
+        bob.ok('GET', inRoom(room, 'context', root)),
+        bob.ok('GET', inRoom(room, 'initialSync')),
+        (await bob.login()).sync(),
+      ]),
+    );
+  assert.ok((await lists()).includes('zyzzyva alone'), 'it is there to be seen');
+  for (const eventId of gone) await alice.redact(room, eventId);
+  assert.equal((await lists()).replaceAll('"zyzzyva"', '').match(/zyzzyva \w+/), null);
 });
