@@ -64,6 +64,20 @@ test('at shows nobody more than they may see: not what came after they left, and
   await carol.fails(403, 'M_FORBIDDEN', 'GET', inRoom(room, 'members') + query({ at: now }));
 });
 
+test('who could not see what was said then is not told who was there then (T276)', async () => {
+  const [alice, bob, carol] = await hs.users('alice', 'bob', 'carol');
+  const room = await alice.createRoom({
+    preset: 'public_chat',
+    initial_state: [{ type: 'm.room.history_visibility', content: { history_visibility: 'joined' } }],
+  });
+  await carol.join(room);
+  const { next_batch: before } = await alice.sync();
+  await carol.leave(room);
+  await bob.join(room);
+  await bob.fails(403, 'M_FORBIDDEN', 'GET', inRoom(room, 'members') + query({ at: before }));
+  assert.ok((await members(alice, room, { at: before })).includes(`join ${carol.userId}`));
+});
+
 test('joined members come with names and avatars', async () => {
   const alice = await hs.user('alice');
   await alice.ok('PUT', `${C}/profile/${seg(alice.userId)}/displayname`, { displayname: 'Alice' });

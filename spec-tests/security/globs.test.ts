@@ -79,6 +79,7 @@ test('user ids differ by every byte (T297, T299)', async () => {
     alice.userId.replace('alice', 'ALICE'),
     alice.userId.replace('alice', 'аlice'),
     alice.userId.replace('alice', 'alice\u200B'),
+    alice.userId.replace(`:${hs.serverName}`, `:${hs.serverName.toUpperCase()}`),
   ]) {
     const answer = await alice.request('GET', path(id));
     assert.ok([400, 403, 404].includes(answer.status), `${id}: ${answer.status}`);

@@ -3,6 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Body, C, type Client, inRoom, ofUser, query, saying, seg, texts } from '../support/client.js';
 import { homeserver } from '../support/homeserver.js';
+import { ourChoice } from '../support/known.js';
+
+const SLIDING = '/_matrix/client/unstable/org.matrix.simplified_msc3575/sync';
 
 const hs = await homeserver();
 test.after(() => hs.stop());
@@ -27,6 +30,43 @@ test('after a ban nothing of the room comes by sync any more (T278)', async () =
     assert.equal(body['rooms']?.join?.[room], undefined);
   }
 });
+
+for (const how of ['kick', 'ban', 'leave'] as const) {
+  test(`after a ${how} nothing of the room comes by sliding sync any more (T278)`, async () => {
+    const [alice, bob] = await hs.users('alice', 'bob');
+    const room = await alice.createRoom({ preset: 'public_chat', name: 'Before' });
+    await bob.join(room);
+    const wanted = { timeline_limit: 20, required_state: [['*', '*']] };
+    const extensions = { typing: {}, receipts: {}, account_data: {}, to_device: {}, e2ee: {} };
+    const on = Object.fromEntries(Object.keys(extensions).map((name) => [name, { enabled: true }]));
+    const slide = (client: Client, pos?: string): Promise<Body> =>
+      client.ok('POST', SLIDING + query({ timeout: 0, ...(pos === undefined ? {} : { pos }) }), {
+        conn_id: 'one',
+        lists: { all: { ranges: [[0, 99]], ...wanted } },
+        room_subscriptions: { [room]: wanted },
+        extensions: on,
+      });
+    const first = await slide(bob);
+    assert.ok(first['rooms'][room]);
+    if (how === 'leave') await bob.leave(room);
+    else await alice[how](room, bob.userId);
+    const secret = await alice.say(room, 'now that he is gone');
+    await alice.setState(room, 'm.room.name', '', { name: 'hidden name' });
+    await alice.setState(room, 'm.room.topic', '', { topic: 'hidden topic' });
+    await alice.setTyping(room, true);
+    await alice.receipt(room, 'm.read', secret);
+    const second = await slide(bob, first['pos']);
+    const seen = [second, await slide(bob, second['pos']), await slide(await bob.login())];
+    for (const hidden of ['now that he is gone', 'hidden name', 'hidden topic', alice.deviceId, secret]) {
+      assert.equal(JSON.stringify(seen).includes(hidden), false, hidden);
+    }
+    for (const body of seen) {
+      for (const name of ['typing', 'receipts', 'account_data']) {
+        assert.equal(body['extensions']?.[name]?.rooms?.[room], undefined, name);
+      }
+    }
+  });
+}
 
 test('a private room and one that never was look alike (T277)', async () => {
   const [alice, mallory] = await hs.users('alice', 'mallory');
@@ -139,7 +179,34 @@ test('answers are not kept for others: the same request of two users has two ans
   const [mine, his] = await Promise.all([alice.ok('GET', path), bob.ok('GET', path)]);
   assert.ok(mine['rooms'].join[room]);
   assert.equal(his['rooms']?.join?.[room], undefined);
+  // One request was refused, the next is not, with the same path.
+  const topic = inRoom(room, 'state', 'm.room.topic', '');
+  await alice.fails(404, 'M_NOT_FOUND', 'GET', topic);
+  await bob.fails(403, 'M_FORBIDDEN', 'GET', topic);
+  await alice.setState(room, 'm.room.topic', '', { topic: 'set now' });
+  assert.deepEqual(await alice.state(room, 'm.room.topic'), { topic: 'set now' });
+  await bob.fails(403, 'M_FORBIDDEN', 'GET', topic);
 });
+
+test(
+  'no cache between is told to keep an answer or an error (T290)',
+  ourChoice('others leave it to caches'),
+  async () => {
+    const alice = await hs.user('alice');
+    for (const [client, path] of [
+      [alice, `${C}/sync`],
+      [alice, `${C}/account/whoami`],
+      [alice, inRoom('!nowhere:localhost', 'state')],
+      [alice, '/_matrix/client/v1/media/download/localhost/none'],
+      [hs.anonymous(), '/_matrix/client/v1/media/download/localhost/none'],
+      [hs.anonymous(), `${C}/sync`],
+      [hs.anonymous(), `${C}/no/such/thing`],
+    ] as const) {
+      const { headers } = await client.request('GET', path);
+      assert.equal(headers.get('cache-control'), 'no-store', path);
+    }
+  },
+);
 
 test('the name one has in a private room is not one’s name elsewhere (T285)', async () => {
   const [alice, stranger] = await hs.users('alice', 'stranger');

@@ -154,4 +154,14 @@ test('to subscribe to a room one was never in tells nothing, not even that it is
   };
   assert.deepEqual(await ask(room), await ask(never));
   assert.equal(JSON.stringify(await ask(room)).includes('Hidden'), false);
+  // Nor do the filters of a list, by what they let through.
+  const own = await mallory.createRoom({ name: 'Own' });
+  await alice.setState(room, 'm.space.child', own, { via: [hs.serverName] });
+  const filtered = async (id: string): Promise<unknown> => {
+    const path = '/_matrix/client/unstable/org.matrix.simplified_msc3575/sync';
+    const list = { ranges: [[0, 9]], timeline_limit: 1, required_state: [['*', '*']], filters: { spaces: [id] } };
+    const answer = await mallory.ok('POST', path, { lists: { all: list } });
+    return { rooms: answer['rooms'], lists: answer['lists'] };
+  };
+  assert.deepEqual(await filtered(room), await filtered(never));
 });
