@@ -1,7 +1,7 @@
 // Patterns and names made to hurt: SECURITY-CASES, part Q.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { C, type Client, seg } from '../support/client.js';
+import { C, type Client, inRoom, seg } from '../support/client.js';
 import { homeserver } from '../support/homeserver.js';
 
 const hs = await homeserver();
@@ -69,6 +69,23 @@ test('a name with the signs of a regular expression is only a name (T294)', asyn
   await bob.join(room);
   await alice.say(room, 'anything at all');
   assert.equal(await highlights(bob, room), 0);
+});
+
+test('what names our server in capitals is not of our server (T299)', async () => {
+  const [alice, bob] = await hs.users('alice', 'bob');
+  const room = await alice.createRoom();
+  const elsewhere = hs.serverName.toUpperCase();
+  const his = bob.userId.replace(`:${hs.serverName}`, `:${elsewhere}`);
+  await alice.request('POST', inRoom(room, 'invite'), { user_id: his });
+  assert.equal((await bob.sync())['rooms']?.invite, undefined);
+  const alias = `#capitals-${bob.userId.slice(-12).split(':')[0]}`;
+  const named = await alice.request('PUT', `${C}/directory/room/${seg(`${alias}:${elsewhere}`)}`, { room_id: room });
+  assert.equal(named.status, 400);
+  await alice.fails(404, 'M_NOT_FOUND', 'GET', `${C}/directory/room/${seg(`${alias}:${hs.serverName}`)}`);
+  const ours = await alice.request('PUT', `${C}/profile/${seg(alice.userId.replace(hs.serverName, elsewhere))}/m.tz`, {
+    'm.tz': 'Europe/London',
+  });
+  assert.ok([400, 403, 404].includes(ours.status), String(ours.status));
 });
 
 test('user ids differ by every byte (T297, T299)', async () => {

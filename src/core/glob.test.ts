@@ -26,6 +26,25 @@ test('whole: a question mark is one code point (T291)', () => {
   assert.ok(!whole('*??x', '🎉x'));
 });
 
+test('a run of wildcards is what its parts are together (T292)', () => {
+  for (const [run, atLeast] of [
+    ['**', 0],
+    ['***', 0],
+    ['?*', 1],
+    ['*?', 1],
+    ['*?*', 1],
+    ['?**?', 2],
+    ['**??*', 2],
+    ['?*?*?', 3],
+  ] as const) {
+    for (let length = 0; length < 5; length++) {
+      const middle = '🎉'.repeat(length);
+      assert.equal(whole(`a${run}b`, `a${middle}b`), length >= atLeast, `${run} and ${length}`);
+      assert.equal(word(`a${run}b`, `x a${middle}b x`), length >= atLeast, `${run} and ${length} in a text`);
+    }
+  }
+});
+
 test('word: starts and ends where no two word characters meet (T293)', () => {
   assert.ok(word('ex*ple', 'An example event.'));
   assert.ok(word('ex*ple', 'exple'));

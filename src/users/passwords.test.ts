@@ -21,6 +21,22 @@ test('what can not be a password is refused before hashing (T230)', async () => 
   await assert.rejects(passwords.hash(''), { errcode: 'M_WEAK_PASSWORD' });
 });
 
+test('an unknown user costs the time of a known one (T229)', async () => {
+  const passwords = new Passwords();
+  const hash = await passwords.hash('secret');
+  // The shortest of several, taken in turns: other work on the machine only ever adds.
+  const shortest = { known: Number.POSITIVE_INFINITY, unknown: Number.POSITIVE_INFINITY };
+  for (let n = 0; n < 10; n++) {
+    for (const who of ['known', 'unknown'] as const) {
+      const began = performance.now();
+      assert.equal(await passwords.verify(who === 'known' ? hash : undefined, 'a guess'), false);
+      shortest[who] = Math.min(shortest[who], performance.now() - began);
+    }
+  }
+  const ratio = shortest.unknown / shortest.known;
+  assert.ok(ratio > 0.3 && ratio < 3, JSON.stringify(shortest));
+});
+
 test('many logins at once leave the event loop free, and too many are refused (T231)', async () => {
   const passwords = new Passwords();
   const hash = await passwords.hash('secret');
