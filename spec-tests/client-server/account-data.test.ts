@@ -43,8 +43,7 @@ test('what the server keeps itself cannot be written (T253)', async () => {
   const room = await alice.createRoom();
   await alice.fails(405, 'M_BAD_JSON', 'PUT', ofUser(alice, 'account_data', 'm.push_rules'), {});
   await alice.fails(405, 'M_BAD_JSON', 'PUT', ofUser(alice, 'rooms', room, 'account_data', 'm.fully_read'), {});
-  const answer = await alice.request('PUT', ofUser(alice, 'account_data', 'm.fully_read'), {});
-  assert.ok([400, 405].includes(answer.status), String(answer.status));
+  await alice.fails(405, 'M_BAD_JSON', 'PUT', ofUser(alice, 'account_data', 'm.fully_read'), {});
 });
 
 test('account data belongs to its user alone (T252, T286)', async () => {

@@ -60,6 +60,9 @@ test('a NUL in a password is refused before anything is asked (T230)', ourChoice
   const password = 'before\0after';
   await alice.fails(400, 'M_INVALID_PARAM', 'POST', `${C}/account/password`, { new_password: password });
   await hs.anonymous().fails(400, 'M_INVALID_PARAM', 'POST', `${C}/register`, { username: newName(), password });
+  for (const odd of [password, 'é'.repeat(5_000)]) {
+    await hs.anonymous().fails(400, 'M_INVALID_PARAM', 'POST', `${C}/login`, asUser(alice.userId, odd));
+  }
 });
 
 test('what opens something can not be guessed, and is never twice the same (T232, T237)', async () => {
@@ -114,6 +117,7 @@ test('what only the owner may do is done for no dummy and no made-up password (T
   await alice.ok('POST', `${C}/keys/device_signing/upload`, cross.upload());
   const requests: readonly (readonly [method: string, path: string, body: Body])[] = [
     ['POST', `${C}/account/deactivate`, {}],
+    ['POST', '/_matrix/client/v1/login/get_token', {}],
     ['POST', `${C}/account/password`, { new_password: 'of the thief' }],
     ['DELETE', `${C}/devices/${laptop.deviceId}`, {}],
     ['POST', `${C}/delete_devices`, { devices: [laptop.deviceId] }],

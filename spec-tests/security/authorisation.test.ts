@@ -42,14 +42,17 @@ test(
   ourChoice('the specification does not say'),
   async () => {
     const [alice, stranger, invited, left, banned] = await hs.users('alice', 'stranger', 'invited', 'left', 'banned');
+    const knocking = await hs.user('knocking');
     const room = await alice.createRoom({ preset: 'public_chat' });
     const eventId = await alice.say(room, 'x');
     await left.join(room);
     await left.leave(room);
     await alice.invite(room, invited.userId);
     await alice.ban(room, banned.userId);
+    await alice.setState(room, 'm.room.join_rules', '', { join_rule: 'knock' });
+    await knocking.knock(room);
     await alice.sync();
-    for (const client of [stranger, invited, left, banned]) {
+    for (const client of [stranger, invited, knocking, left, banned]) {
       for (const type of ['m.read', 'm.read.private', 'm.fully_read']) {
         await client.fails(403, 'M_FORBIDDEN', 'POST', inRoom(room, 'receipt', type, eventId), {});
       }

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { type Body, C, type Client, inRoom, ofUser, query, saying, seg, texts } from '../support/client.js';
 import { homeserver } from '../support/homeserver.js';
 import { ourChoice } from '../support/known.js';
+import { MEDIA, transfer, uploaded } from '../support/media.js';
 
 const SLIDING = '/_matrix/client/unstable/org.matrix.simplified_msc3575/sync';
 
@@ -112,6 +113,29 @@ test('a run of events one may not see does not end the pages (T281)', async () =
   assert.deepEqual(seen, ['the oldest']);
 });
 
+test('fifty messages said while one was away do not end the pages, nor hide what was before (T281)', async () => {
+  const [alice, bob] = await hs.users('alice', 'bob');
+  const room = await alice.createRoom({
+    preset: 'public_chat',
+    initial_state: [{ type: 'm.room.history_visibility', content: { history_visibility: 'joined' } }],
+  });
+  await bob.join(room);
+  await alice.say(room, 'when he was there');
+  await bob.leave(room);
+  for (let i = 0; i < 50; i++) await alice.say(room, `behind his back ${i}`);
+  await bob.join(room);
+  await alice.say(room, 'welcome back');
+  const seen: string[] = [];
+  let from: string | undefined;
+  for (let n = 0; n < 60; n++) {
+    const page = await bob.messages(room, { limit: 5, ...(from === undefined ? {} : { from }) });
+    seen.push(...texts(page['chunk']));
+    from = page['end'];
+    if (from === undefined) break;
+  }
+  assert.deepEqual(seen, ['welcome back', 'when he was there']);
+});
+
 test('private account data and receipts are in nobody else’s answers (T286)', async () => {
   const [alice, bob] = await hs.users('alice', 'bob');
   const room = await alice.createRoom({ preset: 'public_chat' });
@@ -207,6 +231,17 @@ test(
     }
   },
 );
+
+test('who has a file already shows their token all the same to be told so (T290)', async () => {
+  const [alice, mallory] = await hs.users('alice', 'mallory');
+  const path = `${MEDIA}/download/${await uploaded(alice, 'text', 'text/plain')}`;
+  const { headers } = await transfer(alice, 'GET', path);
+  const known = { 'if-none-match': headers.get('etag') ?? '"x"', 'if-modified-since': new Date().toUTCString() };
+  assert.ok([200, 304].includes((await transfer(alice, 'GET', path, undefined, known)).status));
+  assert.equal((await transfer(hs.anonymous(), 'GET', path, undefined, known)).status, 401);
+  await mallory.ok('POST', `${C}/logout`, {});
+  assert.equal((await transfer(mallory, 'GET', path, undefined, known)).status, 401);
+});
 
 test('the name one has in a private room is not one’s name elsewhere (T285)', async () => {
   const [alice, stranger] = await hs.users('alice', 'stranger');

@@ -97,11 +97,11 @@ test('what someone calls themselves in a room is not in the directory (T285)', a
   await name(w, alice, 'Alice Cooper');
   const roomId = await room(w, alice, 'public_chat');
   await go(w.rooms, roomId, bob, 'join');
-  const content = { membership: 'join', displayname: 'Freddy' };
+  const content = { membership: 'join', displayname: 'Freddy', avatar_url: 'mxc://test/freddy' };
   await sendEvent(w.rooms, { roomId, sender: alice, type: 'm.room.member', stateKey: alice, content });
   assert.deepEqual(await found(w, bob, 'freddy'), []);
   const { results } = await searchUsers(w.rooms, w.users.directory, bob, 'alice', 10);
-  assert.deepEqual(results, [{ user_id: alice, display_name: 'Alice Cooper' }]);
+  assert.deepEqual(results, [{ user_id: alice, display_name: 'Alice Cooper' }], 'nor the picture');
 });
 
 test('the best matches come first, and no more than asked for', async () => {
