@@ -212,6 +212,39 @@ test('answers are not kept for others: the same request of two users has two ans
   await bob.fails(403, 'M_FORBIDDEN', 'GET', topic);
 });
 
+test('a large sync that is asked for again is one’s own, and as it would be made now (T290)', async () => {
+  const [alice, bob, carol] = await hs.users('alice', 'bob', 'carol');
+  const large = (text: string): string => `${text} ${'x'.repeat(40_000)}`;
+  const shared = await alice.createRoom({ preset: 'public_chat' });
+  await Promise.all([bob.join(shared), carol.join(shared)]);
+  const own = await alice.createRoom();
+  await alice.say(own, large('of alice alone'));
+  const redacted = await alice.say(shared, large('soon redacted'));
+  await carol.say(shared, large('soon ignored'));
+  const initial = async (client: Client): Promise<string> => JSON.stringify(await client.ok('GET', `${C}/sync`));
+  const tablet = await bob.login();
+  const ask = async (): Promise<string> => {
+    const asked: string[] = [];
+    for (const client of [alice, bob, alice, bob, tablet]) asked.push(await initial(client));
+    assert.ok(asked[0]!.includes('of alice alone') && asked[2]!.includes('of alice alone'));
+    for (const his of [asked[1]!, asked[3]!, asked[4]!]) assert.equal(his.includes('of alice alone'), false);
+    return asked[1]! + asked[3]! + asked[4]!;
+  };
+  assert.ok((await ask()).includes('soon redacted'));
+  await alice.redact(shared, redacted);
+  const after = await ask();
+  assert.equal(after.includes('soon redacted'), false);
+  assert.ok(after.includes('soon ignored'));
+  await bob.ok('PUT', ofUser(bob, 'account_data', 'm.ignored_user_list'), { ignored_users: { [carol.userId]: {} } });
+  assert.equal((await ask()).includes('soon ignored'), false);
+  await alice.say(shared, large('before he goes'));
+  assert.ok((await ask()).includes('before he goes'));
+  await alice.ban(shared, bob.userId);
+  assert.equal((await ask()).includes('before he goes'), false);
+  await bob.ok('POST', `${C}/logout`, {});
+  await bob.fails(401, 'M_UNKNOWN_TOKEN', 'GET', `${C}/sync`);
+});
+
 test(
   'no cache between is told to keep an answer or an error (T290)',
   ourChoice('others leave it to caches'),
