@@ -22,7 +22,6 @@ const NOTHING_WRONG: Readonly<Record<string, 'no one' | 'without a token'>> = {
   getAccount3PIDs: 'without a token',
   getDevices: 'without a token',
   getJoinedRooms: 'without a token',
-  getPushRules: 'without a token',
   getPushRulesGlobal: 'without a token',
   getPushers: 'without a token',
   getConfigAuthed: 'without a token',
