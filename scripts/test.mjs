@@ -9,6 +9,8 @@ import { join, sep } from 'node:path';
 
 const READY_WITHIN_MS = 20_000;
 const STOP_WITHIN_MS = 15_000;
+/** A test file that waits for what never comes fails then, and the others go on. */
+const FILE_MS = 600_000;
 const bin = (name) => join('node_modules', '.bin', name);
 
 /** Runs a program with our output as its own; resolves with whether it ended with 0. */
@@ -45,7 +47,13 @@ function nodeTest(files, env) {
   const reporter = process.env.HS_IMPLEMENTATION ? './scripts/marked.mjs' : process.stdout.isTTY ? 'spec' : 'dot';
   return run(
     process.execPath,
-    ['--test', `--test-concurrency=${concurrency}`, `--test-reporter=${reporter}`, ...files],
+    [
+      '--test',
+      `--test-concurrency=${concurrency}`,
+      `--test-timeout=${FILE_MS}`,
+      `--test-reporter=${reporter}`,
+      ...files,
+    ],
     env,
   );
 }
