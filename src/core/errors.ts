@@ -51,7 +51,6 @@ export const ERROR_CODES = {
   M_INVITE_BLOCKED: [403, 'The invited user does not accept this invite.'],
   'IO.ELEMENT.MSC4306.M_NOT_IN_THREAD': [400, 'The event that shall subscribe to a thread is not in it.'],
   'IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION': [409, 'The user unsubscribed from the thread after that event.'],
-  M_SENDER_IGNORED: [400, 'The sender is ignored by the caller.'],
 } as const satisfies Record<string, readonly [status: number, meaning: string]>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
