@@ -11,7 +11,8 @@ if ! cmp -s "$clients/package-lock.json" "$clients/node_modules/.installed-lock"
   cp "$clients/package-lock.json" "$clients/node_modules/.installed-lock"
 fi
 
-node_modules/.bin/tsc -b . spec-tests
+npm run -s build
+node_modules/.bin/tsc -b spec-tests
 "$clients/node_modules/.bin/tsc" -p "$clients"
 
 SPEC_NODE=$(command -v node)

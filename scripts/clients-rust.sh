@@ -32,7 +32,8 @@ fi
 echo 'Building with matrix-rust-sdk …'
 cargo build --quiet --locked --manifest-path "$clients/rust/Cargo.toml" --target-dir build/rust
 
-node_modules/.bin/tsc -b . spec-tests
+npm run -s build
+node_modules/.bin/tsc -b spec-tests
 "$clients/node_modules/.bin/tsc" -p "$clients"
 
 RUST_PARTY=$PWD/build/rust/debug/rust-party

@@ -23,7 +23,8 @@ if ! cmp -s "$clients/package-lock.json" "$clients/node_modules/.installed-lock"
   cp "$clients/package-lock.json" "$clients/node_modules/.installed-lock"
 fi
 
-node_modules/.bin/tsc -b . spec-tests
+npm run -s build
+node_modules/.bin/tsc -b spec-tests
 "$clients/node_modules/.bin/tsc" -p "$clients"
 
 # The clients ask for a newer Node than the server, which runs on the one that is installed.

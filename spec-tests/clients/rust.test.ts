@@ -195,10 +195,10 @@ test('matrix-rust-sdk goes on after kills of the server and of itself', { timeou
   await restart();
   said.push(await bob.say(main, 'here again'));
   await bothSee();
+  const lost = recorder.exchanges.filter(({ errcode }) => errcode === 'M_UNKNOWN_POS');
+  assert.deepEqual(lost, [], 'every connection goes on where it was');
   const syncs = recorder.exchanges.slice(before).filter(({ path }) => path.endsWith('/sync'));
   const anew = syncs.filter(({ query, body }) => query.get('pos') === null && body.includes('"room-list"'));
   assert.deepEqual(anew, [], 'no connection of a room list begins anew');
-  const lost = recorder.exchanges.filter(({ errcode }) => errcode === 'M_UNKNOWN_POS');
-  assert.deepEqual(lost, [], 'every connection goes on where it was');
   assert.deepEqual(recorder.unserved, []);
 });

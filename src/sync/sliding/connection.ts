@@ -10,6 +10,8 @@ import type { Random } from '#util/random.js';
 export const BUCKETS = 32;
 /** Connections of one device; the least recently used goes when there are more. */
 export const MOST_CONNECTIONS = 8;
+/** Connections of which it is known which request is the newest. */
+const MOST_TURNS = 10_000;
 /** Connections held in memory. */
 const HELD = 500;
 
@@ -29,6 +31,8 @@ export interface Connection {
   /** Where that answer reached; undefined before the first. */
   readonly since: Position | undefined;
   readonly sent: ReadonlyMap<RoomNum, SlidingSent>;
+  /** Names the request that found it. */
+  readonly turn: object;
 }
 
 interface Held {
@@ -64,6 +68,8 @@ export class Connections {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #held = new Lru<string, Held>(HELD);
+  /** The newest request of each connection. */
+  readonly #newest = new Lru<string, object>(MOST_TURNS);
 
   constructor(store: Store, clock: Clock, random: Random) {
     this.#store = store;
@@ -72,10 +78,16 @@ export class Connections {
     store.onReset(() => this.#held.clear());
   }
 
-  /** The connection as the client that presents `pos` knows it, or a new one. Throws M_UNKNOWN_POS. */
+  /**
+   * The connection as the client that presents `pos` knows it, or a new one. Throws M_UNKNOWN_POS. A client that asks has given up
+   * what it asked before, which can't be saved any more from here on.
+   */
   async find(user: string, device: string, name: string, pos: string | undefined): Promise<Connection> {
+    const turn = {};
     if (pos === undefined) {
-      return { user, device, name, generation: this.#random.token(6), counter: 0, since: undefined, sent: new Map() };
+      this.#newest.set(`${user} ${device} ${name}`, turn);
+      const generation = this.#random.token(6);
+      return { user, device, name, generation, counter: 0, since: undefined, sent: new Map(), turn };
     }
     const parts = POS.exec(pos);
     const row = this.#rowOf(user, device, name);
@@ -84,8 +96,9 @@ export class Connections {
     const since = row.positions[counter === row.counter ? 1 : 0];
     if (counter !== row.counter && counter !== row.counter - 1) throw unknownPos();
     if (since !== Number(parts[1]) || counter === 0) throw unknownPos();
+    this.#newest.set(`${user} ${device} ${name}`, turn);
     const sent = await this.#roomsOf(user, device, name, row.generation);
-    return { user, device, name, generation: row.generation, counter, since, sent };
+    return { user, device, name, generation: row.generation, counter, since, sent, turn };
   }
 
   /** What the client has of a room; undefined where it was never sent, or the answer that sent it may be lost. */
@@ -95,13 +108,18 @@ export class Connections {
     return row.before;
   }
 
-  /** Remembers an answer that reaches to `upTo`, durably, and gives the position for it. */
+  /**
+   * Remembers an answer that reaches to `upTo`, durably, and gives the position for it; undefined where the client has asked
+   * again meanwhile. An old answer must not take the place of the one that the client gets: its position would be unknown then.
+   */
   async save(
     connection: Connection,
     upTo: Position,
     rooms: ReadonlyMap<RoomNum, Omit<SlidingSent, 'at' | 'before'>>,
-  ): Promise<string> {
+  ): Promise<string | undefined> {
     const { user, device, name, generation } = connection;
+    const newest = this.#newest.get(`${user} ${device} ${name}`);
+    if (newest !== undefined && newest !== connection.turn) return undefined;
     const counter = connection.counter + 1;
     const next = new Map<RoomNum, SlidingSent>();
     const dirty = new Set<number>();

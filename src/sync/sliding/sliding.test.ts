@@ -67,6 +67,29 @@ test('a lost answer is given again; older and foreign positions are unknown', as
   await assert.rejects(ask(w, alice, all(5), 'nonsense'), unknown);
 });
 
+test('a request that its client gave up for another does not make the position of that one unknown', async () => {
+  await using w = await world();
+  const roomId = await publicRoom(w, 'Room');
+  const body = { lists: { all: { ranges: [[0, 9]], required_state: [], timeline_limit: 5 } } };
+
+  // Both begin; the answer to the first is remembered after that to the second, or not at all.
+  const [, second] = await Promise.all([ask(w, alice, body), ask(w, alice, body)]);
+  await say(w, roomId, alice, 'one');
+  const next = await ask(w, alice, body, second.pos);
+  assert.equal(next.rooms[roomId].timeline.at(-1).content.body, 'one');
+
+  const given = ask(w, alice, body, next.pos, 'unstable', 60_000);
+  await new Promise((turn) => setImmediate(turn));
+  const waiting = ask(w, alice, body, next.pos, 'unstable', 60_000);
+  await new Promise((turn) => setImmediate(turn));
+  await say(w, roomId, alice, 'two');
+  const [old, answer] = await Promise.all([given, waiting]);
+  assert.deepEqual([old.pos, old.rooms], [next.pos, {}], 'nobody hears it');
+  assert.equal(answer.rooms[roomId].timeline.at(-1).content.body, 'two');
+  await say(w, roomId, alice, 'three');
+  assert.equal((await ask(w, alice, body, answer.pos)).rooms[roomId].timeline.at(-1).content.body, 'three');
+});
+
 test('a wait ends with a message, an invite and account data', async () => {
   await using w = await world();
   const roomId = await publicRoom(w, 'one');

@@ -45,8 +45,10 @@ export async function slidingSync(
       const settled = layer.connections.settled(connection, asked);
       const answer = await build(layer, view, viewer, connection, request, dialect, upTo, settled);
       if (answer.news || connection.since === undefined) {
-        const pos = await layer.connections.save(connection, upTo, answer.sent);
-        return { pos, ...answer.body };
+        // Of what nobody waits for any more nothing is remembered, and nothing told.
+        const pos = signal.aborted ? undefined : await layer.connections.save(connection, upTo, answer.sent);
+        if (pos !== undefined) return { pos, ...answer.body };
+        return { pos: layer.connections.same(connection), lists: {}, rooms: {}, extensions: {} };
       }
       const { counter } = connection;
       layer.connections.settle(connection, { asked, counter, upTo, lists: answer.body.lists });
