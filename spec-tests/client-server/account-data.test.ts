@@ -1,14 +1,17 @@
 // Client-server API, Client config: account data, global and of rooms.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Body, C, ofUser } from '../support/client.js';
+import { type Body, C, type Client, ofUser } from '../support/client.js';
 import { homeserver } from '../support/homeserver.js';
+import { synapseDiffers } from '../support/known.js';
 
 const hs = await homeserver();
 test.after(() => hs.stop());
 
 const find = (events: Body[] | undefined, type: string): Body | undefined =>
   events?.find((event) => event['type'] === type)?.['content'];
+const ignore = (client: Client, whom: Client): Promise<Body> =>
+  client.ok('PUT', ofUser(client, 'account_data', 'm.ignored_user_list'), { ignored_users: { [whom.userId]: {} } });
 
 test('data set on one device comes to the other, and only when it changes', async () => {
   const phone = await hs.user('alice');
@@ -69,9 +72,7 @@ test('a user who is ignored is heard no more, and their invites do not arrive (T
   });
   await mallory.join(room);
   await alice.sync();
-  await alice.ok('PUT', ofUser(alice, 'account_data', 'm.ignored_user_list'), {
-    ignored_users: { [mallory.userId]: {} },
-  });
+  await ignore(alice, mallory);
   await mallory.say(room, 'can you hear me');
   await mallory.createRoom({ invite: [alice.userId] });
   await mallory.setState(room, 'org.example.ignored', '', { by: 'an ignored user' });
@@ -87,6 +88,20 @@ test('a user who is ignored is heard no more, and their invites do not arrive (T
   assert.equal(history.includes('can you hear me'), false);
   assert.ok(history.includes('an ignored user'));
   assert.deepEqual(await alice.state(room, 'org.example.ignored'), { by: 'an ignored user' });
-  const { notifications } = await alice.ok('GET', `${C}/notifications`);
-  assert.deepEqual(notifications, []);
+});
+
+test('nothing an ignored user says is notified of (T283)', async () => {
+  const [alice, mallory] = await hs.users('alice', 'mallory');
+  const room = await alice.createRoom({ preset: 'public_chat' });
+  await mallory.join(room);
+  await ignore(alice, mallory);
+  await mallory.say(room, 'can you hear me');
+  assert.deepEqual((await alice.ok('GET', `${C}/notifications`))['notifications'], []);
+});
+
+test('no invite by an ignored user is notified of (T283)', synapseDiffers('lists it'), async () => {
+  const [alice, mallory] = await hs.users('alice', 'mallory');
+  await ignore(alice, mallory);
+  await mallory.createRoom({ invite: [alice.userId] });
+  assert.deepEqual((await alice.ok('GET', `${C}/notifications`))['notifications'], []);
 });

@@ -47,12 +47,15 @@ test('guests leave when guest access ends (T250)', async () => {
 });
 
 test('what guests may not do, they may not do (T250)', async () => {
+  const alice = await hs.user('alice');
   const visitor = await guest();
+  const room = await alice.createRoom(open);
+  await visitor.join(room);
   for (const [method, path, body] of [
     ['POST', `${C}/account/password`, { new_password: 'x' }],
     ['POST', `${C}/account/deactivate`, {}],
     ['POST', `${C}/createRoom`, {}],
-    ['PUT', `${C}/directory/room/${seg(`#guest:${hs.serverName}`)}`, { room_id: '!x:y' }],
+    ['PUT', `${C}/directory/room/${seg(`#guest:${hs.serverName}`)}`, { room_id: room }],
     ['POST', `${C}/search`, { search_categories: {} }],
     ['GET', `${C}/pushrules/`, undefined],
   ] as const) {

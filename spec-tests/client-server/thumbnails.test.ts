@@ -70,15 +70,16 @@ test('animation only where it is asked for', async () => {
   }
 });
 
-test('a thumbnail is never larger than its picture (T215)', async () => {
-  const alice = await hs.user('alice');
-  const id = await uploaded(alice, await picture(50, 20).png().toBuffer(), 'image/png');
-  for (const query of ['width=640&height=480', 'width=640&height=480&method=crop', 'width=30000&height=30000']) {
+for (const query of ['width=640&height=480', 'width=640&height=480&method=crop', 'width=30000&height=30000']) {
+  const differs = query.includes('crop') ? synapseDiffers('enlarges it to 32x32') : {};
+  test(`a thumbnail is never larger than its picture: ${query} (T215)`, differs, async () => {
+    const alice = await hs.user('alice');
+    const id = await uploaded(alice, await picture(50, 20).png().toBuffer(), 'image/png');
     const answer = await thumbnail(alice, id, query);
     const { width, height } = await sharp(answer.bytes).metadata();
-    assert.ok(width <= 50 && height <= 20, `${query}: ${width}x${height}`);
-  }
-});
+    assert.ok(width <= 50 && height <= 20, `${width}x${height}`);
+  });
+}
 
 test(
   'parameters that make no sense are refused (T215)',

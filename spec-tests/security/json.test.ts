@@ -104,26 +104,26 @@ const BODIES: readonly (readonly [string, string])[] = [
   ['PUT', `${C}/devices/${alice.deviceId}`],
   ['POST', `${C}/refresh`],
 ];
+/** A path for the name of a test, the same in every run. */
+const named = (path: string): string =>
+  path.replace(room, '!room').replace(alice.userId, '@alice').replace(alice.deviceId, 'DEVICE');
 for (const [method, path] of BODIES) {
   const differs = /invite|pushrules/.test(path) ? synapseDiffers('answers otherwise for null') : {};
-  test(
-    `${method} ${path.replace(room, '!room').replace(alice.userId, '@alice')} takes an object and nothing else (T19)`,
-    differs,
-    async () => {
-      for (const body of ['[]', '"x"', 'null', '1', 'true']) {
-        const { status, errcode } = await raw(body, method, path);
-        assert.equal(status, 400, body);
-        assert.match(errcode, /^M_(BAD_JSON|NOT_JSON|UNKNOWN)$/, body);
-      }
-    },
-  );
+  test(`${method} ${named(path)} takes an object and nothing else (T19)`, differs, async () => {
+    for (const body of ['[]', '"x"', 'null', '1', 'true']) {
+      const { status, errcode } = await raw(body, method, path);
+      assert.equal(status, 400, body);
+      assert.match(errcode, /^M_(BAD_JSON|NOT_JSON|UNKNOWN)$/, body);
+    }
+  });
 }
 
-test('bytes that are no UTF-8 are no JSON, wherever JSON is taken (T1)', async () => {
-  for (const [method, path] of BODIES) {
-    assert.deepEqual(await raw(NO_UTF8, method, path), { status: 400, errcode: 'M_NOT_JSON' }, `${method} ${path}`);
-  }
-});
+for (const [method, path] of BODIES) {
+  const differs = path.endsWith('/delete_devices') ? synapseDiffers('answers 500') : {};
+  test(`bytes that are no UTF-8 are no JSON: ${method} ${named(path)} (T1)`, differs, async () => {
+    assert.deepEqual(await raw(NO_UTF8, method, path), { status: 400, errcode: 'M_NOT_JSON' });
+  });
+}
 
 const NAMES = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'valueOf'] as const;
 

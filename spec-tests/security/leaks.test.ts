@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Body, C, type Client, inRoom, ofUser, query, saying, seg, texts } from '../support/client.js';
 import { homeserver } from '../support/homeserver.js';
-import { ourChoice } from '../support/known.js';
+import { ourChoice, synapseDiffers } from '../support/known.js';
 import { MEDIA, transfer, uploaded } from '../support/media.js';
 
 const SLIDING = '/_matrix/client/unstable/org.matrix.simplified_msc3575/sync';
@@ -33,19 +33,18 @@ test('after a ban nothing of the room comes by sync any more (T278)', async () =
 });
 
 for (const how of ['kick', 'ban', 'leave'] as const) {
-  test(`after a ${how} nothing of the room comes by sliding sync any more (T278)`, async () => {
-    const [alice, bob] = await hs.users('alice', 'bob');
+  /** What sliding sync with `extensions` tells someone who went by `how`, at once, later and on a new device. */
+  const afterwards = async (...extensions: string[]): Promise<{ room: string; seen: Body[]; hidden: string[] }> => {
+    const [alice, bob, carol] = await hs.users('alice', 'bob', 'carol');
     const room = await alice.createRoom({ preset: 'public_chat', name: 'Before' });
     await bob.join(room);
     const wanted = { timeline_limit: 20, required_state: [['*', '*']] };
-    const extensions = { typing: {}, receipts: {}, account_data: {}, to_device: {}, e2ee: {} };
-    const on = Object.fromEntries(Object.keys(extensions).map((name) => [name, { enabled: true }]));
     const slide = (client: Client, pos?: string): Promise<Body> =>
       client.ok('POST', SLIDING + query({ timeout: 0, ...(pos === undefined ? {} : { pos }) }), {
         conn_id: 'one',
         lists: { all: { ranges: [[0, 99]], ...wanted } },
         room_subscriptions: { [room]: wanted },
-        extensions: on,
+        extensions: Object.fromEntries(extensions.map((name) => [name, { enabled: true }])),
       });
     const first = await slide(bob);
     assert.ok(first['rooms'][room]);
@@ -54,19 +53,40 @@ for (const how of ['kick', 'ban', 'leave'] as const) {
     const secret = await alice.say(room, 'now that he is gone');
     await alice.setState(room, 'm.room.name', '', { name: 'hidden name' });
     await alice.setState(room, 'm.room.topic', '', { topic: 'hidden topic' });
+    await carol.join(room);
     await alice.setTyping(room, true);
     await alice.receipt(room, 'm.read', secret);
     const second = await slide(bob, first['pos']);
+    const last = second['rooms'][room].timeline.at(-1);
+    assert.deepEqual(
+      [last.type, last.state_key, last.content.membership],
+      ['m.room.member', bob.userId, how === 'ban' ? 'ban' : 'leave'],
+      'who went is told so',
+    );
     const seen = [second, await slide(bob, second['pos']), await slide(await bob.login())];
-    for (const hidden of ['now that he is gone', 'hidden name', 'hidden topic', alice.deviceId, secret]) {
-      assert.equal(JSON.stringify(seen).includes(hidden), false, hidden);
-    }
-    for (const body of seen) {
-      for (const name of ['typing', 'receipts', 'account_data']) {
-        assert.equal(body['extensions']?.[name]?.rooms?.[room], undefined, name);
-      }
-    }
+    const hidden = ['now that he is gone', 'hidden name', 'hidden topic', alice.deviceId, carol.userId, secret];
+    return { room, seen, hidden };
+  };
+
+  test(`after a ${how} nothing of the room comes by sliding sync any more (T278)`, async () => {
+    const { room, seen, hidden } = await afterwards('account_data', 'to_device');
+    for (const text of hidden) assert.equal(JSON.stringify(seen).includes(text), false, text);
+    for (const body of seen) assert.ok((body['rooms']?.[room]?.joined_count ?? 1) === 1);
   });
+
+  test(
+    `after a ${how} sliding sync tells no more who types and reads there (T278)`,
+    synapseDiffers('tells both'),
+    async () => {
+      const { room, seen, hidden } = await afterwards('typing', 'receipts');
+      for (const text of hidden) assert.equal(JSON.stringify(seen).includes(text), false, text);
+      for (const body of seen) {
+        for (const name of ['typing', 'receipts']) {
+          assert.equal(body['extensions']?.[name]?.rooms?.[room], undefined, name);
+        }
+      }
+    },
+  );
 }
 
 test('a private room and one that never was look alike (T277)', async () => {
@@ -240,7 +260,12 @@ test('a large sync that is asked for again is one’s own, and as it would be ma
   await alice.say(shared, large('before he goes'));
   assert.ok((await ask()).includes('before he goes'));
   await alice.ban(shared, bob.userId);
-  assert.equal((await ask()).includes('before he goes'), false);
+  await alice.say(shared, large('after he went'));
+  assert.equal((await ask()).includes('after he went'), false);
+  // A server may go on to tell of a room that one was banned from, as of one that was left.
+  for (const client of [bob, tablet]) {
+    assert.equal((await client.ok('GET', `${C}/sync`))['rooms']?.join?.[shared], undefined);
+  }
   await bob.ok('POST', `${C}/logout`, {});
   await bob.fails(401, 'M_UNKNOWN_TOKEN', 'GET', `${C}/sync`);
 });
