@@ -17,6 +17,26 @@ import { openTestUsers, testUser } from '#users/testing.js';
 /** More than sync walks through one by one. */
 const LONG = 5_000;
 
+test('whoever left hears that they share no room with those who were there, not who came later (T278)', async (context) => {
+  await using t = await openTestRooms();
+  const layer = openSync(t.rooms, openTestUsers(t.store, t.clock));
+  context.after(() => layer.close());
+  const [alice, bob, carol, dave, erin] = ['alice', 'bob', 'carol', 'dave', 'erin'].map(
+    (name) => `@${name}:test` as UserId,
+  );
+  const roomId = await createRoom(t.rooms, { creator: alice!, body: { preset: 'public_chat' } });
+  const change = (user: UserId, action: 'join' | 'leave') =>
+    changeMembership(t.rooms, { roomId, sender: user, target: user, action });
+  for (const user of [bob!, carol!, dave!]) await change(user, 'join');
+  const since = t.store.tip;
+  await change(carol!, 'leave');
+  await change(bob!, 'leave');
+  await change(dave!, 'leave');
+  await change(erin!, 'join');
+  const { changed, left } = await keyChanges(layer, bob!, since, t.store.tip);
+  assert.deepEqual([changed, left.toSorted()], [[], [alice, carol, dave]]);
+});
+
 test('a signature on somebody’s master key is news to who made it alone, after a long absence too, and one row', async (context) => {
   await using t = await openTestRooms();
   const users = openTestUsers(t.store, t.clock);

@@ -1,7 +1,8 @@
+import { membershipOf } from '#core/event/content.js';
 import type { UserId } from '#core/ids.js';
 import type { Rooms } from '#rooms/rooms.js';
 import { deviceLists as deviceListPositions, members, signedUsers } from '#store/schema.js';
-import type { Position, RoomNum } from '#store/types.js';
+import type { EventNum, Position, RoomNum } from '#store/types.js';
 import type { Changes } from '#sync/changes.js';
 import { headOf, rootAt } from '#sync/sections.js';
 import type { UserView } from '#sync/views.js';
@@ -48,7 +49,7 @@ export async function deviceListChanges(
     for await (const user of joinedMembers(rooms, room)) met.add(user);
   }
   for (const room of departed) {
-    for await (const user of joinedMembers(rooms, room)) candidates.add(user);
+    for await (const user of lastSeen(rooms, view, room, since)) candidates.add(user);
   }
   for (const room of changes.rooms ?? [...view.rooms.keys()]) {
     if (view.rooms.get(room)?.membership !== 'join' || entered.has(room)) continue;
@@ -58,10 +59,8 @@ export async function deviceListChanges(
     const to = await rootAt(rooms, room, head, upTo);
     for (const [type, stateKey, num] of rooms.trees.changed(rooms.store, from, to)) {
       if (type !== 'm.room.member' || stateKey === view.user) continue;
-      const isJoin = rooms.events.get(rooms.store, num)?.pdu.content['membership'] === 'join';
-      const before = rooms.trees.get(rooms.store, from, type, stateKey);
-      const wasJoin =
-        before !== undefined && rooms.events.get(rooms.store, before)?.pdu.content['membership'] === 'join';
+      const isJoin = isJoinEvent(rooms, num);
+      const wasJoin = isJoinEvent(rooms, rooms.trees.get(rooms.store, from, type, stateKey));
       if (isJoin && !wasJoin) met.add(stateKey);
       else if (wasJoin && !isJoin) candidates.add(stateKey);
     }
@@ -85,6 +84,33 @@ export function sharesRoom(rooms: Rooms, view: UserView, user: string): boolean 
     if (rooms.store.get(members, [room, user as UserId])?.membership === 'join') return true;
   }
   return false;
+}
+
+function isJoinEvent(rooms: Rooms, num: EventNum | undefined): boolean {
+  return num !== undefined && membershipOf(rooms.events.get(rooms.store, num)?.pdu) === 'join';
+}
+
+/**
+ * Members that the viewer, who has left the room, knew there: joined at `since` or when the viewer went. Who came
+ * later is not told.
+ */
+async function* lastSeen(rooms: Rooms, view: UserView, room: RoomNum, since: Position): AsyncGenerator<string> {
+  const membership = view.rooms.get(room);
+  const head = headOf(rooms, room);
+  if (membership === undefined || head === undefined) return;
+  const went = rooms.events.get(rooms.store, membership.event)?.order ?? membership.position;
+  const then = await rootAt(rooms, room, head, went);
+  for await (const user of joinedMembers(rooms, room)) {
+    if (isJoinEvent(rooms, rooms.trees.get(rooms.store, then, 'm.room.member', user))) yield user;
+  }
+  for (const [from, to] of [
+    [await rootAt(rooms, room, head, since), then],
+    [then, head.state],
+  ] as const) {
+    for (const { type, stateKey, before } of rooms.trees.diff(rooms.store, from, to)) {
+      if (type === 'm.room.member' && isJoinEvent(rooms, before)) yield stateKey;
+    }
+  }
 }
 
 async function* joinedMembers(rooms: Rooms, room: RoomNum): AsyncGenerator<string> {

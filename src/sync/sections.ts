@@ -280,7 +280,23 @@ export interface Summary extends JsonObject {
 }
 
 /** Members and former members among whom heroes are sought. */
-const MAX_HEROES_SOUGHT = 200;
+export const MAX_HEROES_SOUGHT = 200;
+
+/** Who may be a hero of a room. */
+export interface HeroChoice {
+  readonly user: string;
+  /** Their member event. */
+  readonly event: EventNum;
+  readonly membership: string;
+}
+
+/** Up to five of those by whom a room without a name is named: who is there or invited, or else who was. */
+export function heroesAmong(others: readonly HeroChoice[]): readonly HeroChoice[] {
+  const byAge = others.toSorted((a, b) => a.event - b.event);
+  const here = byAge.filter(({ membership }) => membership === 'join' || membership === 'invite');
+  const gone = byAge.filter(({ membership }) => membership === 'leave' || membership === 'ban');
+  return (here.length > 0 ? here : gone).slice(0, 5);
+}
 
 /** Heroes and counts (client-server API, `summary` of a joined room in /sync). */
 export async function summaryOf(rooms: Rooms, room: RoomNum, head: RoomHead, user: UserId): Promise<Summary> {
@@ -290,10 +306,8 @@ export async function summaryOf(rooms: Rooms, room: RoomNum, head: RoomHead, use
     rooms.trees.get(rooms.store, head.state, 'm.room.canonical_alias', '') !== undefined;
   if (!named) {
     const rows = await rooms.store.list(members, { prefix: [room], limit: MAX_HEROES_SOUGHT });
-    const others = rows.filter(([[, member]]) => member !== user).sort(([, a], [, b]) => a.event - b.event);
-    const here = others.filter(([, { membership }]) => membership === 'join' || membership === 'invite');
-    const gone = others.filter(([, { membership }]) => membership === 'leave' || membership === 'ban');
-    heroes = (here.length > 0 ? here : gone).slice(0, 5).map(([[, member]]) => member);
+    const others = rows.filter(([[, member]]) => member !== user);
+    heroes = heroesAmong(others.map(([[, member], row]) => ({ ...row, user: member }))).map((hero) => hero.user);
   }
   return {
     'm.heroes': heroes,

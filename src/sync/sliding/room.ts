@@ -1,13 +1,15 @@
+import type { UserId } from '#core/ids.js';
 import type { JsonObject, JsonValue } from '#core/json-value.js';
 import { textOfState } from '#rooms/erasure.js';
 import type { Rooms } from '#rooms/rooms.js';
 import type { StoredEvent } from '#store/events.js';
-import { members, timeline, unread } from '#store/schema.js';
-import type { EventNum, Order, Position, StateRoot } from '#store/types.js';
+import { members, type RoomHead, timeline, unread } from '#store/schema.js';
+import type { EventNum, Order, Position, RoomNum, StateRoot } from '#store/types.js';
 import { shownStripped } from '#sync/invites.js';
 import type { LazyMembers } from '#sync/lazy-members.js';
 import { newestEvents, presentEvent, rootAt, type Span, summaryOf } from '#sync/sections.js';
 import type { Sent } from '#sync/sliding/connection.js';
+import { countsThen, heroesThen } from '#sync/sliding/last-known.js';
 import type { WantedRoom } from '#sync/sliding/lists.js';
 import { type Dialect, wantsState } from '#sync/sliding/request.js';
 
@@ -233,7 +235,7 @@ async function description(
   initial: boolean,
 ): Promise<JsonObject> {
   const { rooms } = context;
-  const { room, head } = wanted;
+  const { room, head, membership } = wanted;
   const text = (type: string, key: string): string | undefined =>
     textOfState(rooms, rooms.store, root, span.viewer.user, [type, key]);
   const found: Record<string, JsonValue> = {};
@@ -247,21 +249,17 @@ async function description(
     if (avatar !== undefined && avatar !== '') found['avatar'] = avatar;
     else if (!initial) found['avatar'] = null;
   }
-  if (initial || changed.has('m.room.member')) {
-    found['joined_count'] = head.joined;
-    found['invited_count'] = head.invited;
+  const isUnnamed = name === undefined || name === '';
+  const membersChanged = initial || changed.has('m.room.member');
+  const isGone = membership.membership !== 'join';
+  if (membersChanged) {
+    const { joined, invited } = isGone ? countsThen(rooms, head, root) : head;
+    found['joined_count'] = joined;
+    found['invited_count'] = invited;
   }
-  if ((name === undefined || name === '') && (initial || changed.has('m.room.member') || changed.has('m.room.name'))) {
-    const summary = await summaryOf(rooms, room, head, span.viewer.user);
-    const ids = (summary['m.heroes'] ?? []) as readonly string[];
-    found['heroes'] = ids.map((user) => {
-      const row = rooms.store.get(members, [room, user]);
-      return {
-        user_id: user,
-        ...(row?.displayname === undefined ? {} : { displayname: row.displayname }),
-        ...(row?.avatarUrl === undefined ? {} : { avatar_url: row.avatarUrl }),
-      };
-    });
+  if (isUnnamed && (membersChanged || changed.has('m.room.name'))) {
+    const { user } = span.viewer;
+    found['heroes'] = await (isGone ? heroesThen(rooms, room, root, user) : heroesNow(rooms, room, head, user));
     // Unnamed rooms are named by their heroes where a client asks for a name at once.
     if (initial && context.dialect === 'unstable') {
       const alias = text('m.room.canonical_alias', 'alias');
@@ -269,6 +267,18 @@ async function description(
     }
   }
   return found;
+}
+
+async function heroesNow(rooms: Rooms, room: RoomNum, head: RoomHead, viewer: UserId): Promise<JsonObject[]> {
+  const summary = await summaryOf(rooms, room, head, viewer);
+  return summary['m.heroes'].map((user) => {
+    const row = rooms.store.get(members, [room, user]);
+    return {
+      user_id: user,
+      ...(row?.displayname === undefined ? {} : { displayname: row.displayname }),
+      ...(row?.avatarUrl === undefined ? {} : { avatar_url: row.avatarUrl }),
+    };
+  });
 }
 
 function newestBump(events: readonly StoredEvent[]): Position | undefined {

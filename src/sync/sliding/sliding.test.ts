@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MatrixError } from '#core/errors.js';
+import type { UserId } from '#core/ids.js';
 import type { JsonObject } from '#core/json-value.js';
 import { createRoom } from '#rooms/create.js';
 import { changeMembership } from '#rooms/membership.js';
@@ -189,6 +190,30 @@ test('members load with who speaks; a kick is told, and nothing after it (T278)'
   assert.ok(!bodies(third.rooms[roomId]).includes('secret'));
   const fourth = await ask(w, bob, all(5), third.pos);
   assert.deepEqual(fourth.rooms, {});
+});
+
+test('whoever left is told how many and who were there then, not who is now (T278)', async () => {
+  await using w = await world();
+  const [carol, dave] = ['@carol:test' as UserId, '@dave:test' as UserId];
+  const roomId = await createRoom(w.t.rooms, { creator: alice, body: { preset: 'public_chat' } });
+  for (const user of [bob, carol]) await join(w, roomId, user);
+  const first = await ask(w, bob, all(1));
+  assert.deepEqual([first.rooms[roomId].joined_count, first.rooms[roomId].invited_count], [3, 0]);
+  await changeMembership(w.t.rooms, { roomId, sender: alice, target: bob, action: 'kick' });
+  await changeMembership(w.t.rooms, { roomId, sender: carol, target: carol, action: 'leave' });
+  await join(w, roomId, dave);
+  await changeMembership(w.t.rooms, { roomId, sender: alice, target: '@erin:test' as UserId, action: 'invite' });
+  await changeMembership(w.t.rooms, { roomId, sender: alice, target: '@frank:test' as UserId, action: 'invite' });
+  const next = await ask(w, bob, all(1), first.pos);
+  w.restart();
+  for (const { rooms } of [next, await ask(w, bob, all(1))]) {
+    const room = rooms[roomId];
+    assert.deepEqual([room.joined_count, room.invited_count], [2, 0]);
+    assert.deepEqual(
+      room.heroes.map((hero: Answer) => hero.user_id),
+      [alice, carol],
+    );
+  }
 });
 
 test('whoever comes in is told of the room anew, whatever the connection had of it from outside', async () => {
