@@ -24,6 +24,19 @@ export class Usage {
     );
   }
 
+  /**
+   * Resident memory that nobody else can share and that the system can't drop, as it drops pages that a file has, in bytes. Where
+   * memory is shared among the processes themselves, that part of it counts too, and each page once: PostgreSQL's buffers are as
+   * much its own as a cache in another program's heap.
+   */
+  privateBytes(): number {
+    return this.#sum((pid) =>
+      this.#isShared
+        ? kilobytes(pid, 'smaps_rollup', 'Pss_Anon') + kilobytes(pid, 'smaps_rollup', 'Pss_Shmem')
+        : kilobytes(pid, 'status', 'RssAnon'),
+    );
+  }
+
   /** The sum of each process's own largest resident memory since its start or `forgetPeak`, in bytes. */
   peakBytes(): number {
     return this.#sum((pid) => kilobytes(pid, 'status', 'VmHWM'));
