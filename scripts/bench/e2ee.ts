@@ -8,7 +8,7 @@ import { type SigningKey, signingKeyFromSeed, signJson } from '#core/signing.js'
 import { encodeBase64 } from '#util/base64.js';
 import { median, shown, table } from './figures.js';
 import { freePort, runnel, ServerProcess } from './process.js';
-import { drive, type Json, times, type User, World } from './workload/world.js';
+import { drive, type Json, rate, times, type User, World } from './workload/world.js';
 
 /**
  * `npm run bench -- e2ee`: what end-to-end encryption asks of the server: keys of a large room queried and claimed, and
@@ -180,11 +180,11 @@ async function oneRun(): Promise<Record<string, number>> {
 }
 
 async function singleClaims(world: World, by: Member, from: readonly Member[]): Promise<number> {
-  const seconds = await drive(from.length * 2, AT_ONCE, async (index) => {
+  const done = await drive(from.length * 2, AT_ONCE, async (index) => {
     const { id, device } = from[index % from.length]!;
     await world.ok('POST', keysPath('claim'), by, { one_time_keys: { [id]: { [device]: 'signed_curve25519' } } });
   });
-  return (from.length * 2) / seconds;
+  return rate(done);
 }
 
 const runs: Record<string, number>[] = [];

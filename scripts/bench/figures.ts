@@ -1,3 +1,6 @@
+/** Figures by their names, which carry their units: more is better where that is `/s`, otherwise less. */
+export type Figures = Record<string, number>;
+
 /** The middle of a list of figures. */
 export function median(values: readonly number[]): number {
   return percentile(values, 50);

@@ -5,12 +5,11 @@ import { parseArgs } from 'node:util';
 import { Level } from 'level';
 import { parseJson } from '#core/json.js';
 import { sha256, signingKeyFromSeed } from '#core/signing.js';
-import { table } from './figures.js';
-import type { Figures } from './measure.js';
+import { type Figures, table } from './figures.js';
 import { freePort, ServerProcess } from './process.js';
 import { machine, publish } from './publish.js';
 import { Connection } from './workload/connection.js';
-import { drive, times } from './workload/world.js';
+import { drive, rate, times } from './workload/world.js';
 
 /**
  * `npm run bench -- limits`: what this machine gives at best for the pieces that requests are made of, with as little around
@@ -35,7 +34,7 @@ if (values.help) {
 const middle = (taken: number[]): number => taken.sort((a, b) => a - b)[taken.length >> 1]!;
 
 /** How often a second `work` runs, one after the other, after a warm-up. */
-function rate(count: number, work: (index: number) => unknown): number {
+function repeated(count: number, work: (index: number) => unknown): number {
   for (let i = 0; i < count / 10; i++) work(i);
   const from = performance.now();
   for (let i = 0; i < count; i++) work(i);
@@ -63,8 +62,8 @@ async function http(figures: Figures): Promise<void> {
     };
     const message = { msgtype: 'm.text', body: 'x'.repeat(40) };
     await drive(3_000, 16, () => ask('GET'));
-    figures['bare server: GET, 16 at once, a second'] = 20_000 / (await drive(20_000, 16, () => ask('GET')));
-    figures['bare server: PUT, 64 at once, a second'] = 20_000 / (await drive(20_000, 64, () => ask('PUT', message)));
+    figures['bare server: GET, 16 at once, a second'] = rate(await drive(20_000, 16, () => ask('GET')));
+    figures['bare server: PUT, 64 at once, a second'] = rate(await drive(20_000, 64, () => ask('PUT', message)));
     figures['bare server: GET, one at a time, ms'] = middle(await times(3_000, () => ask('GET')));
     for (const lane of lanes) lane.close();
   } finally {
@@ -81,17 +80,17 @@ async function disk(figures: Figures): Promise<void> {
     const key = (): string => String(next++).padStart(12, '0');
     const one = (): Promise<void> => level.put(key(), ROW, { sync: true });
     await drive(200, 1, one);
-    figures['synced writes, one at a time, a second'] = 1_000 / (await drive(1_000, 1, one));
+    figures['synced writes, one at a time, a second'] = rate(await drive(1_000, 1, one));
     const batch = (): Promise<void> =>
       level.batch(
         Array.from({ length: 64 }, () => ({ type: 'put', key: key(), value: ROW }) as const),
         { sync: true },
       );
-    figures['synced writes of 64 rows, rows a second'] = (64 * 300) / (await drive(300, 1, batch));
-    figures['point reads of what is there, a second'] = rate(50_000, (i) =>
+    figures['synced writes of 64 rows, rows a second'] = 64 * rate(await drive(300, 1, batch));
+    figures['point reads of what is there, a second'] = repeated(50_000, (i) =>
       level.getSync(String(i % next).padStart(12, '0')),
     );
-    figures['point reads of what is not, a second'] = rate(50_000, (i) => level.getSync(`none ${i}`));
+    figures['point reads of what is not, a second'] = repeated(50_000, (i) => level.getSync(`none ${i}`));
   } finally {
     await level.close();
     await rm(directory, { recursive: true, force: true });
@@ -101,8 +100,8 @@ async function disk(figures: Figures): Promise<void> {
 function processor(figures: Figures): void {
   const key = signingKeyFromSeed(Buffer.alloc(32, 7));
   const event = Buffer.alloc(600, 'e');
-  figures['Ed25519 signatures a second'] = rate(10_000, () => key.sign(event));
-  figures['SHA-256 of 600 bytes a second'] = rate(50_000, () => sha256(event));
+  figures['Ed25519 signatures a second'] = repeated(10_000, () => key.sign(event));
+  figures['SHA-256 of 600 bytes a second'] = repeated(50_000, () => sha256(event));
   const message = {
     content: { msgtype: 'm.text', body: 'x'.repeat(40) },
     event_id: `$${'e'.repeat(43)}`,
@@ -114,11 +113,11 @@ function processor(figures: Figures): void {
   };
   const page = { chunk: Array.from({ length: 100 }, () => message), start: 't1', end: 't2' };
   const text = JSON.stringify(page);
-  figures['pages of 100 messages as JSON, messages a second'] = 100 * rate(2_000, () => JSON.stringify(page));
-  figures['bodies of requests read strictly, a second'] = rate(50_000, () =>
+  figures['pages of 100 messages as JSON, messages a second'] = 100 * repeated(2_000, () => JSON.stringify(page));
+  figures['bodies of requests read strictly, a second'] = repeated(50_000, () =>
     parseJson('{"msgtype":"m.text","body":"hello"}'),
   );
-  figures['a large answer as UTF-8, MB a second'] = (rate(5_000, () => Buffer.from(text)) * text.length) / MB;
+  figures['a large answer as UTF-8, MB a second'] = (repeated(5_000, () => Buffer.from(text)) * text.length) / MB;
 }
 
 const about = machine();

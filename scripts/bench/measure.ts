@@ -1,4 +1,6 @@
 import { median, percentile } from './figures.js';
+import { type Command, ServerProcess } from './process.js';
+import type { Run } from './run.js';
 import type { Usage } from './usage.js';
 import type { Generator } from './workload/generator.js';
 
@@ -14,7 +16,12 @@ export interface Amounts {
   readonly manyRooms: number;
   readonly idleSeconds: number;
   readonly whoami: number;
+  /** After so long a step that gives a rate, or is repeated as often as wanted, begins nothing more. */
+  readonly withinMs: number;
 }
+
+/** So long that only a server that is broken is cut short. */
+const GENEROUS_MS = 600_000;
 
 export const FULL: Amounts = {
   sends: { 1: 1_000, 16: 4_000, 64: 6_000, 128: 6_000 },
@@ -25,6 +32,7 @@ export const FULL: Amounts = {
   manyRooms: 1_500,
   idleSeconds: 60,
   whoami: 10_000,
+  withinMs: GENEROUS_MS,
 };
 export const QUICK: Amounts = {
   sends: { 1: 200, 16: 1_000, 64: 2_000, 128: 2_000 },
@@ -35,15 +43,11 @@ export const QUICK: Amounts = {
   manyRooms: 200,
   idleSeconds: 5,
   whoami: 2_000,
+  withinMs: GENEROUS_MS,
 };
-
-/** Figures by their names, which carry their units: more is better where that is `/s`, otherwise less. */
-export type Figures = Record<string, number>;
 
 /** A homeserver under measurement; what is not known of it is left out of the figures. */
 export interface Subject {
-  /** From the start of its process to its first answer. */
-  readonly startMs?: number;
   readonly usage?: Usage | undefined;
   /** A database that is a program of its own, whose use is counted in and also shown apart. */
   readonly database?: { readonly name: string; readonly usage: Usage };
@@ -55,107 +59,133 @@ const MB = 1e6;
 const SETTLE_MS = 1_500;
 const SEVERAL = 16;
 
-/** Drives a homeserver through the whole workload, and reads what it costs. */
-export async function measure(subject: Subject, generator: Generator, amounts: Amounts): Promise<Figures> {
-  const figures: Figures = {};
-  if (subject.startMs !== undefined) figures['start, ms'] = subject.startMs;
-  await noteResident(figures, subject, 'idle');
+/**
+ * Starts a homeserver on its empty directory, stops it, and starts it over what it has made there, as it starts on every other
+ * day of its life.
+ */
+export async function startTwice(run: Run, command: Command): Promise<ServerProcess> {
+  const first = await ServerProcess.start(command);
+  run.note('first start, ms', first.startMs);
+  await first.stop();
+  const server = await ServerProcess.start(command);
+  run.note('start, ms', server.startMs);
+  return server;
+}
 
-  figures['whoami/s'] = await generator.run('whoami', { count: amounts.whoami, atOnce: 16 });
-  figures['create a room, ms'] = median(await generator.run('createRooms', { count: 100 }));
-  await accounts(figures, generator, 'hundred', 100, 15);
-  await noteResident(figures, subject, 'after 100 rooms');
+/** Drives a homeserver through the whole workload, and notes what it costs. */
+export async function measure(run: Run, subject: Subject, generator: Generator, amounts: Amounts): Promise<void> {
+  const { whoami, withinMs, idleSeconds } = amounts;
+  await noteResident(run, subject, 'idle');
 
-  await sends(figures, subject, generator, amounts);
-  await deliveries(figures, generator, amounts.deliveries);
-  figures['joins/s'] = await generator.run('join', { count: amounts.members, atOnce: 8 });
-  figures[`join of a room of ${counted(amounts.members)}, ms`] = median(
-    await generator.run('joinLarge', { count: 20 }),
-  );
-  await paging(figures, generator, amounts);
-  await accounts(figures, generator, 'many', amounts.manyRooms, 5);
-  await noteResident(figures, subject, 'after the load');
-  await idle(figures, subject, generator, amounts.idleSeconds);
-  return figures;
+  run.noteRate('whoami/s', await generator.run('whoami', { count: whoami, atOnce: 16, withinMs }), whoami);
+  run.note('create a room, ms', median(await generator.run('createRooms', { count: 100 })));
+  await accounts(run, generator, 'hundred', 100, 15);
+  await noteResident(run, subject, 'after 100 rooms');
+
+  const inOneRoom = await sends(run, subject, generator, amounts);
+  await deliveries(run, generator, amounts);
+  await joins(run, generator, amounts);
+  await paging(run, generator, amounts, inOneRoom);
+  await accounts(run, generator, 'many', amounts.manyRooms, 5);
+  await noteResident(run, subject, 'after the load');
+  await idle(run, subject, generator, idleSeconds);
+  await noteResident(run, subject, `after ${idleSeconds} s of rest`);
 }
 
 const counted = (count: number): string => count.toLocaleString('en');
 
-async function noteResident(figures: Figures, { usage, database }: Subject, when: string): Promise<void> {
+async function noteResident(run: Run, { usage, database }: Subject, when: string): Promise<void> {
   await new Promise((later) => setTimeout(later, SETTLE_MS));
   if (usage === undefined) return;
-  const apart = database === undefined ? 0 : database.usage.residentBytes();
-  figures[`resident ${when}, MB`] = (usage.residentBytes() + apart) / MB;
-  if (database !== undefined) figures[`resident ${when}, ${database.name} alone, MB`] = apart / MB;
+  const apart = database?.usage;
+  run.note(`resident ${when}, MB`, (usage.residentBytes() + (apart?.residentBytes() ?? 0)) / MB);
+  run.note(`resident ${when}, private alone, MB`, (usage.privateBytes() + (apart?.privateBytes() ?? 0)) / MB);
+  if (database !== undefined) {
+    run.note(`resident ${when}, ${database.name} alone, MB`, database.usage.residentBytes() / MB);
+  }
 }
 
-async function accounts(
-  figures: Figures,
-  generator: Generator,
-  name: string,
-  rooms: number,
-  count: number,
-): Promise<void> {
+async function accounts(run: Run, generator: Generator, name: string, rooms: number, count: number): Promise<void> {
   const of = `${counted(rooms)} rooms`;
   await generator.run('fillAccount', { name, rooms });
   const initial = await generator.run('initialSync', { name, count });
-  figures[`initial sync, ${of}, ms`] = median(initial);
+  run.note(`initial sync, ${of}, ms`, median(initial));
   const repeated = await generator.run('initialSync', { name, count, isRepeated: true });
-  figures[`initial sync repeated, ${of}, ms`] = median(repeated);
-  figures[`empty sync, ${of}, ms`] = median(await generator.run('emptySync', { name, count: 200 }));
+  run.note(`initial sync repeated, ${of}, ms`, median(repeated));
+  run.note(`empty sync, ${of}, ms`, median(await generator.run('emptySync', { name, count: 200 })));
 }
 
-async function sends(figures: Figures, subject: Subject, generator: Generator, amounts: Amounts): Promise<void> {
+/** Resolves with how many messages there are now in the one room. */
+async function sends(run: Run, subject: Subject, generator: Generator, amounts: Amounts): Promise<number> {
   const { usage, database } = subject;
   await generator.run('prepareRooms', { rooms: SEVERAL });
   const diskBefore = await subject.diskBytes?.();
   const cpuBefore = usage?.cpuSeconds();
   const databaseBefore = database?.usage.cpuSeconds() ?? 0;
-  let events = 0;
-  for (const [rooms, counts] of [
-    [1, amounts.sends],
-    [SEVERAL, amounts.sendsOverRooms],
-  ] as const) {
-    for (const [atOnce, count] of Object.entries(counts)) {
-      const name = `sends/s, ${rooms === 1 ? 'one room' : `${rooms} rooms`}, ${atOnce} at once`;
-      figures[name] = await generator.run('send', { count, atOnce: Number(atOnce), rooms });
-      events += count;
-    }
-  }
+  const inOneRoom = await sendsInto(run, generator, 1, amounts.sends, amounts.withinMs);
+  const events = inOneRoom + (await sendsInto(run, generator, SEVERAL, amounts.sendsOverRooms, amounts.withinMs));
   if (usage !== undefined && cpuBefore !== undefined) {
     const apart = (database?.usage.cpuSeconds() ?? 0) - databaseBefore;
-    figures['CPU s per 10,000 sends'] = ((usage.cpuSeconds() - cpuBefore + apart) / events) * 10_000;
-    if (database !== undefined) figures[`CPU s per 10,000 sends, ${database.name} alone`] = (apart / events) * 10_000;
+    run.note('CPU s per 10,000 sends', ((usage.cpuSeconds() - cpuBefore + apart) / events) * 10_000);
+    if (database !== undefined) run.note(`CPU s per 10,000 sends, ${database.name} alone`, (apart / events) * 10_000);
   }
   if (subject.diskBytes !== undefined && diskBefore !== undefined) {
-    figures['disk bytes per event'] = ((await subject.diskBytes()) - diskBefore) / events;
+    run.note('disk bytes per event', ((await subject.diskBytes()) - diskBefore) / events);
   }
+  return inOneRoom;
 }
 
-async function deliveries(figures: Figures, generator: Generator, count: number): Promise<void> {
-  const { sent, acked } = await generator.run('delivery', { count });
-  figures['send to waiting sync, median ms'] = median(sent);
-  figures['send to waiting sync, p99 ms'] = percentile(sent, 99);
-  figures['acknowledgement to waiting sync, median ms'] = median(acked);
-  figures['acknowledgement to waiting sync, p99 ms'] = percentile(acked, 99);
-}
-
-async function paging(figures: Figures, generator: Generator, { sends, paged }: Amounts): Promise<void> {
-  const missing = paged - Object.values(sends).reduce((sum, count) => sum + count, 0);
-  if (missing > 0) await generator.run('send', { count: missing, atOnce: 16, rooms: 1 });
-  const perSecond = await generator.run('page', { count: paged, limit: 100 });
-  figures[`messages paged/s, ${counted(paged)} by 100`] = perSecond;
-}
-
-async function idle(
-  figures: Figures,
-  { usage, database }: Subject,
+/** Sends at each concurrency of `counts`; resolves with how many sends that were. */
+async function sendsInto(
+  run: Run,
   generator: Generator,
-  seconds: number,
-): Promise<void> {
+  rooms: number,
+  counts: Amounts['sends'],
+  withinMs: number,
+): Promise<number> {
+  let events = 0;
+  for (const [atOnce, count] of Object.entries(counts)) {
+    const row = `sends/s, ${rooms === 1 ? 'one room' : `${rooms} rooms`}, ${atOnce} at once`;
+    const done = await generator.run('send', { count, atOnce: Number(atOnce), rooms, withinMs });
+    run.noteRate(row, done, count);
+    events += done.count;
+  }
+  return events;
+}
+
+async function deliveries(run: Run, generator: Generator, { deliveries: count, withinMs }: Amounts): Promise<void> {
+  const { sent, acked } = await generator.run('delivery', { count, withinMs });
+  run.tellCut('send to waiting sync', sent.length, count);
+  run.note('send to waiting sync, median ms', median(sent));
+  run.note('send to waiting sync, p99 ms', percentile(sent, 99));
+  run.note('acknowledgement to waiting sync, median ms', median(acked));
+  run.note('acknowledgement to waiting sync, p99 ms', percentile(acked, 99));
+}
+
+async function joins(run: Run, generator: Generator, { members, withinMs }: Amounts): Promise<void> {
+  const timed = await generator.run('join', { from: 0, count: members, atOnce: 8, withinMs });
+  run.noteRate('joins/s', timed, members);
+  // The next row is of a room of the same size on every server: who is still missing joins untimed, where that does not take long.
+  const missing = { from: timed.count, count: members - timed.count };
+  const untimed = await generator.run('join', { ...missing, atOnce: 8, withinMs: 2 * withinMs });
+  const row = `join of a room of ${counted(members)}, ms`;
+  run.tellCut(`filling the room, without which there is no '${row}'`, timed.count + untimed.count, members);
+  if (untimed.count < missing.count) return;
+  run.note(row, median(await generator.run('joinLarge', { count: 20 })));
+}
+
+async function paging(run: Run, generator: Generator, { paged, withinMs }: Amounts, inOneRoom: number): Promise<void> {
+  const missing = Math.max(0, paged - inOneRoom);
+  const filled = await generator.run('send', { count: missing, atOnce: 16, rooms: 1, withinMs });
+  run.tellCut('filling the room to page through', inOneRoom + filled.count, paged);
+  const seen = await generator.run('page', { count: paged, limit: 100, withinMs });
+  run.noteRate(`messages paged/s, ${counted(paged)} by 100`, seen, paged);
+}
+
+async function idle(run: Run, { usage, database }: Subject, generator: Generator, seconds: number): Promise<void> {
   if (usage === undefined) return;
   const now = (): number => usage.cpuSeconds() + (database?.usage.cpuSeconds() ?? 0);
   const before = now();
   await generator.run('idle', { clients: 3, seconds });
-  figures['three idle clients, % of a core'] = ((now() - before) / seconds) * 100;
+  run.note('three idle clients, % of a core', ((now() - before) / seconds) * 100);
 }

@@ -3,13 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { shown } from './figures.js';
-import { type Amounts, type Figures, measure, type Subject } from './measure.js';
+import { type Figures, shown } from './figures.js';
+import { type Amounts, measure, type Subject, startTwice } from './measure.js';
 import { comparison } from './peers/comparison.js';
 import { named, type Peer, type Prepared, RUNNEL } from './peers/peer.js';
 import { SYNAPSE_POSTGRES, SYNAPSE_SQLITE } from './peers/synapse.js';
-import { diskBytes, freePort, ServerProcess } from './process.js';
+import { diskBytes, freePort, type ServerProcess } from './process.js';
 import { machine, publish } from './publish.js';
+import { Run } from './run.js';
 import { Usage } from './usage.js';
 import { Generator } from './workload/generator.js';
 
@@ -21,7 +22,9 @@ const HELP = `npm run bench -- peers [--runs 3] [--full] [--only NAME,…] [--pe
 npm run bench -- peers --url URL --shared-secret SECRET [--pid PID] [--data DIRECTORY] [--runs 3] [--full]
 
 The first form starts Runnel, Synapse + SQLite and Synapse + PostgreSQL in turns, or of them those named by --only. A peer's
-COMMAND is run by sh with DATA (an empty directory), PORT and SHARED_SECRET in its environment, and has to end with exec.
+COMMAND is run by sh with DATA (a directory), PORT and SHARED_SECRET in its environment, and has to end with exec. It is run
+twice: over an empty DATA, and again over what it has made there, so it has to prepare DATA only where that is empty. Each
+figure is told on stderr as soon as it is known.
 --write puts the table into docs/benchmarks/peers.md.
 The second form drives a server that runs already; what it uses is read where its process and its data are named.
 Each server must speak /_synapse/admin/v1/register with the shared secret, and have its rate limits off.`;
@@ -35,6 +38,7 @@ const AMOUNTS: Amounts = {
   manyRooms: 150,
   idleSeconds: 3,
   whoami: 1_000,
+  withinMs: 30_000,
 };
 const FULL_AMOUNTS: Amounts = {
   sends: { 1: 300, 16: 1_700, 64: 8_000 },
@@ -43,8 +47,9 @@ const FULL_AMOUNTS: Amounts = {
   paged: 10_000,
   members: 1_000,
   manyRooms: 1_500,
-  idleSeconds: 10,
+  idleSeconds: 30,
   whoami: 5_000,
+  withinMs: 30_000,
 };
 
 const { values } = parseArgs({
@@ -68,7 +73,7 @@ if (values.help) {
 const amounts = values.full ? FULL_AMOUNTS : AMOUNTS;
 
 /** Starts a peer on an empty directory, measures it, and stops it. */
-async function oneRun(peer: Peer): Promise<Figures> {
+async function measurePeer(peer: Peer, run: Run): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'bench-peer-'));
   const secret = randomBytes(16).toString('hex');
   let prepared: Prepared | undefined;
@@ -76,11 +81,10 @@ async function oneRun(peer: Peer): Promise<Figures> {
   let generator: Generator | undefined;
   try {
     prepared = await peer.prepare(directory, await freePort(), secret);
-    server = await ServerProcess.start(prepared.command);
+    server = await startTwice(run, prepared.command);
     generator = await Generator.start({ url: server.url, sharedSecret: secret });
-    const figures = await measure(subjectOf(prepared, server), generator, amounts);
-    figures['stop, ms'] = await server.stop();
-    return figures;
+    await measure(run, subjectOf(prepared, server), generator, amounts);
+    run.note('stop, ms', await server.stop());
   } finally {
     generator?.stop();
     await server?.stop('SIGKILL');
@@ -89,13 +93,13 @@ async function oneRun(peer: Peer): Promise<Figures> {
   }
 }
 
-function subjectOf({ database, diskBytes: bytes }: Prepared, { startMs, usage }: ServerProcess): Subject {
-  if (database === undefined) return { startMs, usage, diskBytes: bytes };
-  return { startMs, usage, database, diskBytes: async () => (await bytes()) + (await database.diskBytes()) };
+function subjectOf({ database, diskBytes: bytes }: Prepared, { usage }: ServerProcess): Subject {
+  if (database === undefined) return { usage, diskBytes: bytes };
+  return { usage, database, diskBytes: async () => (await bytes()) + (await database.diskBytes()) };
 }
 
 /** Measures a server that runs already, and goes on running. */
-async function oneRunOfRunning(url: string, sharedSecret: string): Promise<Figures> {
+async function measureRunning(url: string, sharedSecret: string, run: Run): Promise<void> {
   const { pid, data } = values;
   const generator = await Generator.start({ url, sharedSecret });
   try {
@@ -103,35 +107,38 @@ async function oneRunOfRunning(url: string, sharedSecret: string): Promise<Figur
       ...(pid !== undefined && { usage: new Usage(Number(pid)) }),
       ...(data !== undefined && { diskBytes: () => diskBytes(data) }),
     };
-    return await measure(subject, generator, amounts);
+    await measure(run, subject, generator, amounts);
   } finally {
     generator.stop();
   }
 }
 
 /** What is measured in each turn, by name. */
-function chosen(): Map<string, () => Promise<Figures>> {
+function chosen(): Map<string, (run: Run) => Promise<void>> {
   const { url, 'shared-secret': secret, only } = values;
   if (url !== undefined) {
     if (secret === undefined) throw new Error('--url needs --shared-secret');
-    return new Map([[url, () => oneRunOfRunning(url, secret)]]);
+    return new Map([[url, (run) => measureRunning(url, secret, run)]]);
   }
   const all = [RUNNEL, SYNAPSE_SQLITE, SYNAPSE_POSTGRES, ...values.peer.map(named)];
   const names = only?.split(',') ?? all.map(({ name }) => name);
   const unknown = names.find((name) => !all.some((peer) => peer.name === name));
   if (unknown !== undefined)
     throw new Error(`there is no peer '${unknown}' among ${all.map((p) => p.name).join(', ')}`);
-  return new Map(all.filter(({ name }) => names.includes(name)).map((peer) => [peer.name, () => oneRun(peer)]));
+  const peers = all.filter(({ name }) => names.includes(name));
+  return new Map(peers.map((peer) => [peer.name, (run) => measurePeer(peer, run)]));
 }
 
 const before = machine();
 const runners = chosen();
 const results = new Map<string, Figures[]>([...runners.keys()].map((name) => [name, []]));
-for (let run = 1; run <= Number(values.runs); run++) {
+for (let turn = 1; turn <= Number(values.runs); turn++) {
   for (const [name, measured] of runners) {
     const fromMs = performance.now();
-    results.get(name)!.push(await measured());
-    console.error(`run ${run}, ${name}: ${shown((performance.now() - fromMs) / 1000)} s`);
+    const run = new Run(name);
+    await measured(run);
+    results.get(name)!.push(run.figures);
+    console.error(`turn ${turn}, ${name}: ${shown((performance.now() - fromMs) / 1000)} s`);
   }
 }
 const table = comparison(results, RUNNEL.name, [SYNAPSE_SQLITE.name, SYNAPSE_POSTGRES.name]);

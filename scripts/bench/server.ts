@@ -3,10 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { median, shown, table } from './figures.js';
-import { type Figures, FULL, measure, QUICK } from './measure.js';
-import { diskBytes, freePort, runnel, ServerProcess } from './process.js';
+import { type Figures, median, shown, table } from './figures.js';
+import { FULL, measure, QUICK, startTwice } from './measure.js';
+import { type Command, diskBytes, freePort, runnel, ServerProcess } from './process.js';
+import { Run } from './run.js';
 import { Generator } from './workload/generator.js';
+import { rate } from './workload/world.js';
 
 /**
  * `npm run bench -- server`: measures this server, as a process of its own, from another one. Each run begins with an empty
@@ -30,8 +32,7 @@ if (values.help) {
 }
 
 const secret = randomBytes(16).toString('hex');
-const start = async (directory: string): Promise<ServerProcess> =>
-  ServerProcess.start(runnel(directory, await freePort(), secret));
+const over = async (directory: string): Promise<Command> => runnel(directory, await freePort(), secret);
 
 /** Runs `use` with a directory that is gone afterwards. */
 async function withDirectory<T>(use: (directory: string) => Promise<T>): Promise<T> {
@@ -43,15 +44,11 @@ async function withDirectory<T>(use: (directory: string) => Promise<T>): Promise
   }
 }
 
-/** Runs `use` with a server over `directory` and a load generator; both are ended afterwards. */
-async function withServer<T>(
-  directory: string,
-  use: (server: ServerProcess, generator: Generator) => Promise<T>,
-): Promise<T> {
-  const server = await start(directory);
+/** Runs `use` with a load generator for `server`; both are ended afterwards. */
+async function withGenerator<T>(server: ServerProcess, use: (generator: Generator) => Promise<T>): Promise<T> {
   const generator = await Generator.start({ url: server.url, sharedSecret: secret });
   try {
-    return await use(server, generator);
+    return await use(generator);
   } finally {
     generator.stop();
     await server.stop();
@@ -59,27 +56,29 @@ async function withServer<T>(
 }
 
 async function oneRun(): Promise<Figures> {
-  return withDirectory((directory) =>
-    withServer(directory, async (server, generator) => {
-      const subject = { startMs: server.startMs, usage: server.usage, diskBytes: () => diskBytes(directory) };
-      const figures = await measure(subject, generator, values.quick ? QUICK : FULL);
-      figures['stop, ms'] = await server.stop();
-      return figures;
-    }),
-  );
+  return withDirectory(async (directory) => {
+    const run = new Run('Runnel');
+    const server = await startTwice(run, await over(directory));
+    return withGenerator(server, async (generator) => {
+      const subject = { usage: server.usage, diskBytes: () => diskBytes(directory) };
+      await measure(run, subject, generator, values.quick ? QUICK : FULL);
+      run.note('stop, ms', await server.stop());
+      return run.figures;
+    });
+  });
 }
 
 /** How a database with many events starts, and what it takes of disk and memory. */
 async function largeDatabase(events: number): Promise<Figures> {
   return withDirectory(async (directory) => {
-    const filled = await withServer(directory, async (_server, generator) => {
-      const perSecond = await generator.run('send', { count: events, atOnce: AT_ONCE, rooms: 16 });
-      return { perSecond, bytes: await diskBytes(directory) };
+    const filled = await withGenerator(await ServerProcess.start(await over(directory)), async (generator) => {
+      const done = await generator.run('send', { count: events, atOnce: AT_ONCE, rooms: 16 });
+      return { perSecond: rate(done), bytes: await diskBytes(directory) };
     });
     const starts: number[] = [];
     const resident: number[] = [];
     for (let i = 0; i < STARTS; i++) {
-      const server = await start(directory);
+      const server = await ServerProcess.start(await over(directory));
       starts.push(server.startMs);
       await new Promise((later) => setTimeout(later, 1_000));
       resident.push(server.residentBytes() / 1e6);

@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { drive, type User, type World } from '../workload/world.js';
+import { drive, rate, type User, type World } from '../workload/world.js';
 import { numbers } from './language.js';
 import type { Report } from './report.js';
 
@@ -32,7 +32,7 @@ export async function measureThumbnails(
   }
   const ask = async (): Promise<number> => {
     const work = (i: number): Promise<Buffer> => world.bytes('GET', paths[i]!, user);
-    return paths.length / (await drive(paths.length, AT_ONCE, work));
+    return rate(await drive(paths.length, AT_ONCE, work));
   };
   await report.rate(`thumbnails made/s, JPEG of ${WIDTH} × ${HEIGHT}, ${AT_ONCE} at once`, ask);
   await report.rate('thumbnails kept/s', ask);

@@ -1,5 +1,4 @@
-import { median, shown } from '../figures.js';
-import type { Figures } from '../measure.js';
+import { type Figures, median, shown } from '../figures.js';
 
 /** The figures of each run of each server, by the server's name. */
 export type Results = ReadonlyMap<string, readonly Figures[]>;

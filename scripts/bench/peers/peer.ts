@@ -9,7 +9,7 @@ export interface Database {
   stop(): Promise<void>;
 }
 
-/** What is needed to start a homeserver with its data in an empty directory. */
+/** What is needed to start a homeserver with its data in a directory, which is empty at the first start. */
 export interface Prepared {
   readonly command: Command;
   readonly database?: Database;
@@ -31,7 +31,10 @@ export const RUNNEL: Peer = {
   }),
 };
 
-/** A homeserver given as NAME=COMMAND; the command is run by sh. */
+/**
+ * A homeserver given as NAME=COMMAND. The command is run by sh for each start, the second one over the same DATA, so what it
+ * prepares there it has to prepare once; that counts into its first start.
+ */
 export function named(text: string): Peer {
   const at = text.indexOf('=');
   if (at < 1) throw new Error(`--peer takes NAME=COMMAND, not '${text}'`);

@@ -1,6 +1,9 @@
-import { drive, type Json, times, type User, type World } from './world.js';
+import { type Done, drive, type Json, times, type User, type World } from './world.js';
 
-/** Plain client-server work, each step a function of its arguments; what a step returns are figures. */
+/**
+ * Plain client-server work, each step a function of its arguments; what a step returns are figures. A step that takes `withinMs`
+ * begins nothing more after so long, and tells how much it has done.
+ */
 export const STEPS = {
   whoami,
   createRooms,
@@ -32,12 +35,19 @@ async function roomsOf(world: World, user: User, count: number): Promise<string[
   return rooms.slice(0, count);
 }
 
-/** Requests a second. */
-async function whoami(world: World, { count, atOnce }: { count: number; atOnce: number }): Promise<number> {
+/** Work that can be cut short: `count` pieces of it, `atOnce` at a time. */
+interface Boxed {
+  readonly count: number;
+  readonly atOnce: number;
+  /** Without it, all of the work is done. */
+  readonly withinMs?: number;
+}
+
+async function whoami(world: World, { count, atOnce, withinMs }: Boxed): Promise<Done> {
   const user = await world.user(OWNER);
   const work = (): Promise<Buffer> => world.bytes('GET', '/_matrix/client/v3/account/whoami', user);
   await drive(Math.min(200, count), atOnce, work);
-  return count / (await drive(count, atOnce, work));
+  return drive(count, atOnce, work, withinMs);
 }
 
 /** Milliseconds of each creation, one after the other. */
@@ -80,18 +90,21 @@ async function prepareRooms(world: World, { rooms }: { rooms: number }): Promise
   await roomsOf(world, await world.user(OWNER), rooms);
 }
 
-/** Acknowledged sends a second, over `rooms` rooms. */
-async function send(world: World, given: { count: number; atOnce: number; rooms: number }): Promise<number> {
+/** Sends over `rooms` rooms, each done once it is acknowledged. */
+async function send(world: World, given: Boxed & { rooms: number }): Promise<Done> {
   const user = await world.user(OWNER);
   const rooms = await roomsOf(world, user, given.rooms);
-  return given.count / (await drive(given.count, given.atOnce, (i) => world.send(user, rooms[i % rooms.length]!)));
+  return drive(given.count, given.atOnce, (i) => world.send(user, rooms[i % rooms.length]!), given.withinMs);
 }
 
 /**
  * Milliseconds from the start of a send, and from its acknowledgement (0 where the event came first), to the end of the
  * sync of another user who was waiting for it.
  */
-async function delivery(world: World, { count }: { count: number }): Promise<{ sent: number[]; acked: number[] }> {
+async function delivery(
+  world: World,
+  { count, withinMs }: { count: number; withinMs: number },
+): Promise<{ sent: number[]; acked: number[] }> {
   const [sender, reader] = [await world.user('sender'), await world.user('reader')];
   const room = await world.createRoom(sender, { preset: 'public_chat' });
   await world.ok('POST', `/_matrix/client/v3/join/${encodeURIComponent(room)}`, reader, {});
@@ -103,7 +116,8 @@ async function delivery(world: World, { count }: { count: number }): Promise<{ s
   };
   const sent: number[] = [];
   const acked: number[] = [];
-  for (let i = 0; i < count; i++) {
+  const beganMs = performance.now();
+  while (sent.length < count && performance.now() - beganMs < withinMs) {
     const waiting = poll();
     // The sync should be waiting on the server when the send arrives there.
     await new Promise((later) => setTimeout(later, 5));
@@ -123,12 +137,14 @@ function eventIds(sync: Json, room: string): string[] {
   return (rooms?.join?.[room]?.timeline?.events ?? []).map((event) => event.event_id);
 }
 
-/** Joins a second into one public room, of users who exist already. */
-async function join(world: World, { count, atOnce }: { count: number; atOnce: number }): Promise<number> {
-  const room = await world.createRoom(await world.user(OWNER), { preset: 'public_chat' });
+/** Joins into one public room, of users who exist already; those before `from` are in it. */
+async function join(world: World, given: Boxed & { from: number }): Promise<Done> {
+  const { from, count, atOnce, withinMs } = given;
+  const room =
+    world.rooms.get(LARGE_ROOM)?.[0] ?? (await world.createRoom(await world.user(OWNER), { preset: 'public_chat' }));
   world.rooms.set(LARGE_ROOM, [room]);
-  const users = await newcomers(world, 'member', count);
-  return count / (await drive(count, atOnce, (i) => joinRoom(world, room, users[i]!)));
+  const users = await newcomers(world, 'member', from + count);
+  return drive(count, atOnce, (i) => joinRoom(world, room, users[from + i]!), withinMs);
 }
 
 /** Milliseconds of each join, one after the other, into the room that `join` has filled. */
@@ -140,7 +156,9 @@ async function joinLarge(world: World, { count }: { count: number }): Promise<nu
 
 async function newcomers(world: World, name: string, count: number): Promise<User[]> {
   const users: User[] = [];
-  await drive(count, 4, async (i) => users.push(await world.user(`${name}-${i}`)));
+  await drive(count, 4, async (i) => {
+    users[i] = await world.user(`${name}-${i}`);
+  });
   return users;
 }
 
@@ -148,20 +166,21 @@ async function joinRoom(world: World, room: string, user: User): Promise<void> {
   await world.bytes('POST', `/_matrix/client/v3/join/${encodeURIComponent(room)}`, user, {});
 }
 
-/** Events a second, paging back from the newest of the room that `send` with one room has filled, `count` of them at most. */
-async function page(world: World, { count, limit }: { count: number; limit: number }): Promise<number> {
+/** Events seen, paging back from the newest of the room that `send` with one room has filled, `count` of them at most. */
+async function page(world: World, given: { count: number; limit: number; withinMs: number }): Promise<Done> {
+  const { count, limit, withinMs } = given;
   const user = await world.user(OWNER);
   const [room] = await roomsOf(world, user, 1);
   const path = `/_matrix/client/v3/rooms/${encodeURIComponent(room!)}/messages?dir=b&limit=${limit}`;
   const fromMs = performance.now();
   let seen = 0;
-  for (let from = ''; seen < count; ) {
+  for (let from = ''; seen < count && performance.now() - fromMs < withinMs; ) {
     const body = await world.ok('GET', path + from, user);
     seen += (body['chunk'] as unknown[]).length;
     if (typeof body['end'] !== 'string') break;
     from = `&from=${encodeURIComponent(body['end'])}`;
   }
-  return seen / ((performance.now() - fromMs) / 1000);
+  return { count: seen, seconds: (performance.now() - fromMs) / 1000 };
 }
 
 /** `clients` clients that wait for news with syncs of 30 s, as many seconds; nothing happens meanwhile. */

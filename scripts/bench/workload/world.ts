@@ -86,15 +86,34 @@ export class World {
   }
 }
 
-/** Runs `count` pieces of work, `atOnce` of them at a time, in order of their number; resolves with the seconds taken. */
-export async function drive(count: number, atOnce: number, work: (index: number) => Promise<unknown>): Promise<number> {
-  const from = performance.now();
+/** How much work was really done, and the seconds that it took. */
+export interface Done {
+  readonly count: number;
+  readonly seconds: number;
+}
+
+/**
+ * Runs `count` pieces of work, `atOnce` of them at a time, in order of their number. After `withinMs` none is begun any more;
+ * those begun are waited for, and count.
+ */
+export async function drive(
+  count: number,
+  atOnce: number,
+  work: (index: number) => Promise<unknown>,
+  withinMs = Number.POSITIVE_INFINITY,
+): Promise<Done> {
+  const fromMs = performance.now();
   let next = 0;
   const lane = async (): Promise<void> => {
-    while (next < count) await work(next++);
+    while (next < count && performance.now() - fromMs < withinMs) await work(next++);
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, count) }, lane));
-  return (performance.now() - from) / 1000;
+  return { count: next, seconds: (performance.now() - fromMs) / 1000 };
+}
+
+/** A second, of what was done. */
+export function rate({ count, seconds }: Done): number {
+  return count / seconds;
 }
 
 /** Milliseconds of `count` runs of `work`, one after the other. */
