@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Figures, shown } from './figures.js';
 import { type Amounts, measure, type Subject, startTwice } from './measure.js';
-import { comparison } from './peers/comparison.js';
+import { comparison, notLed } from './peers/comparison.js';
 import { named, type Peer, type Prepared, RUNNEL } from './peers/peer.js';
 import { SYNAPSE_POSTGRES, SYNAPSE_SQLITE } from './peers/synapse.js';
 import { diskBytes, freePort, type ServerProcess } from './process.js';
@@ -16,15 +16,15 @@ import { Generator } from './workload/generator.js';
 
 /**
  * `npm run bench -- peers`: the same work for this server and for others, one after the other in turns, each on an empty
- * directory of its own on loopback, with rate limits off; medians over the turns and how Runnel compares with Synapse.
+ * directory of its own on loopback, with rate limits off; medians over the turns and how Runnel compares with each other one.
  */
 const HELP = `npm run bench -- peers [--runs 3] [--full] [--only NAME,…] [--peer 'NAME=COMMAND'] [--write]
 npm run bench -- peers --url URL --shared-secret SECRET [--pid PID] [--data DIRECTORY] [--runs 3] [--full]
 
 The first form starts Runnel, Synapse + SQLite and Synapse + PostgreSQL in turns, or of them those named by --only. A peer's
 COMMAND is run by sh with DATA (a directory), PORT and SHARED_SECRET in its environment, and has to end with exec. It is run
-twice: over an empty DATA, and again over what it has made there, so it has to prepare DATA only where that is empty. Each
-figure is told on stderr as soon as it is known.
+twice: over an empty DATA, and again over what it has made there, so it has to prepare DATA only where that is empty. A server
+that fails is named below the table, and the others go on. Each figure is told on stderr as soon as it is known.
 --write puts the table into docs/benchmarks/peers.md.
 The second form drives a server that runs already; what it uses is read where its process and its data are named.
 Each server must speak /_synapse/admin/v1/register with the shared secret, and have its rate limits off.`;
@@ -132,16 +132,21 @@ function chosen(): Map<string, (run: Run) => Promise<void>> {
 const before = machine();
 const runners = chosen();
 const results = new Map<string, Figures[]>([...runners.keys()].map((name) => [name, []]));
+const failures: string[] = [];
 for (let turn = 1; turn <= Number(values.runs); turn++) {
   for (const [name, measured] of runners) {
     const fromMs = performance.now();
     const run = new Run(name);
-    await measured(run);
+    const failed = await measured(run).catch((error: Error) => error);
     results.get(name)!.push(run.figures);
-    console.error(`turn ${turn}, ${name}: ${shown((performance.now() - fromMs) / 1000)} s`);
+    const took = `turn ${turn}, ${name}: ${shown((performance.now() - fromMs) / 1000)} s`;
+    console.error(failed ? `${took}, failed: ${failed.message}` : took);
+    if (failed) failures.push(`${name} failed in turn ${turn}; what it gave until then stands in the table.`);
   }
 }
-const table = comparison(results, RUNNEL.name, [SYNAPSE_SQLITE.name, SYNAPSE_POSTGRES.name]);
-const report = `${before}; ${values.runs} runs in turns: median (least … largest).\n\n${table}\n`;
+const head = `${before}; ${values.runs} runs in turns: median (least … largest).`;
+const behind = results.has(RUNNEL.name) && results.size > 1 ? [notLed(results, RUNNEL.name)] : [];
+const report = `${[head, comparison(results, RUNNEL.name), ...behind, ...failures].join('\n\n')}\n`;
 console.log(report);
 if (values.write) await publish('peers', report);
+if (failures.length > 0) process.exitCode = 1;
