@@ -7,7 +7,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.base.json ./
 COPY src src
-COPY scripts/bundle.mjs scripts/
+COPY scripts/bundle.mjs scripts/compile-cache.mjs scripts/
 RUN npx tsc -b tsconfig.json \
  && node scripts/bundle.mjs \
  && npm prune --omit=dev --no-audit --no-fund

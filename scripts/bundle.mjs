@@ -1,31 +1,81 @@
-// Bundles what the compiler has left in dist/ into dist/bundle/, which is what runs: see docs/decisions/0010-bundle.md.
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+// Bundles what the compiler has left in dist/ into dist/bundle/, which is what runs: see docs/decisions/0010-bundle.md and 0011.
+import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
 const OUT = 'dist/bundle';
 /** Packages with parts of native code, which must stay where npm has put them. */
-const NATIVE = ['@node-rs/argon2', 'classic-level', 'sharp'];
-
-const { outputFiles } = await build({
-  entryPoints: { program: 'dist/cli/program.js', 'worker-process': 'dist/media/worker-process.js' },
+const NATIVE = ['@node-rs/argon2', 'sharp', 'classic-level/package.json'];
+const COMMON = {
   outdir: OUT,
   bundle: true,
-  // What is imported late (undici, decoders) is loaded late.
-  splitting: true,
-  format: 'esm',
   platform: 'node',
   target: 'node20.19',
   external: NATIVE,
+  // Names stay, so that a stack trace can be read; the white space between them is a third of the text, which stays in memory.
+  minifyWhitespace: true,
+  lineLimit: 160,
+  // V8 keeps a text with one character beyond ASCII in twice the memory.
+  charset: 'ascii',
   legalComments: 'none',
   logLevel: 'warning',
-  write: false,
-  // CommonJS packages ask for Node's own modules by `require`.
-  banner: {
-    js: "import { createRequire as requireOf } from 'node:module';\nconst require = requireOf(import.meta.url);",
+};
+
+/** LevelDB's own part is found by where the package lies, which is not where the bundle lies. */
+const levelInItsPlace = {
+  name: 'level-in-its-place',
+  setup({ onLoad }) {
+    onLoad({ filter: /classic-level[\\/]binding\.js$/ }, () => ({
+      contents: `module.exports = require('node-gyp-build')(
+        require('node:path').dirname(require.resolve('classic-level/package.json')));`,
+    }));
   },
-});
+};
+
+/** undici, a megabyte that most starts do not need, is a file of its own. */
+const undiciApart = {
+  name: 'undici-apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /^undici$/ }, () => ({ path: './undici.cjs', external: true }));
+  },
+};
+
 rmSync(OUT, { recursive: true, force: true });
-mkdirSync(OUT, { recursive: true });
-// In code esbuild escapes what is not ASCII, so that the rest stands in comments. V8 keeps a text with one such character in twice
-// the memory: 2.7 MB.
-for (const { path, text } of outputFiles) writeFileSync(path, text.replace(/[^\0-\x7f]/g, '?'));
+await Promise.all([
+  // One script, and not a module: only scripts can be given code that was compiled before. It is a function of what Node
+  // gives to CommonJS modules; `main.ts` calls it.
+  build({
+    ...COMMON,
+    entryPoints: { program: 'dist/cli/program.js' },
+    outExtension: { '.js': '.cjs' },
+    format: 'cjs',
+    supported: { 'dynamic-import': false },
+    define: { 'import.meta.url': 'bundleUrl' },
+    banner: {
+      js: "(function (require, __filename) { const bundleUrl = require('node:url').pathToFileURL(__filename).href;",
+    },
+    footer: { js: '})' },
+    plugins: [levelInItsPlace, undiciApart],
+  }),
+  build({
+    ...COMMON,
+    stdin: { contents: "module.exports = require('undici');", resolveDir: '.', sourcefile: 'undici.cjs' },
+    outExtension: { '.js': '.cjs' },
+    entryNames: 'undici',
+    format: 'cjs',
+  }),
+  // Decoders are loaded when the first picture or page comes.
+  build({
+    ...COMMON,
+    entryPoints: { 'worker-process': 'dist/media/worker-process.js' },
+    splitting: true,
+    format: 'esm',
+    banner: {
+      js: "import { createRequire as requireOf } from 'node:module';\nconst require = requireOf(import.meta.url);",
+    },
+  }),
+]);
+
+// What it prints is for an operator. V8 takes the result only where its own options are the same.
+const { NODE_OPTIONS: _, ...env } = process.env;
+execFileSync(process.execPath, ['scripts/compile-cache.mjs'], { stdio: ['ignore', 'ignore', 'inherit'], env });

@@ -4,11 +4,12 @@ set -eu
 cd "$(dirname "$0")/.."
 . scripts/install.sh
 
-# dist/.built is younger than everything that the build reads, unless something changed.
-if [ ! -e dist/.built ] || [ -n "$(find src package.json scripts/bundle.mjs tsconfig.json tsconfig.base.json -newer dist/.built -print | head -n 1)" ]; then
+# dist/.built is younger than everything that the build reads and names the Node that it was made with, unless something changed.
+inputs='src package.json scripts/bundle.mjs scripts/compile-cache.mjs tsconfig.json tsconfig.base.json'
+if [ "$(cat dist/.built 2>/dev/null)" != "$(node --version)" ] || [ -n "$(find $inputs -newer dist/.built -print | head -n 1)" ]; then
   echo 'Building …'
   mkdir -p dist
-  touch dist/.building
+  node --version >dist/.building
   node_modules/.bin/tsc -b tsconfig.json
   node scripts/bundle.mjs
   mv dist/.building dist/.built

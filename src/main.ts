@@ -1,10 +1,22 @@
 #!/usr/bin/env node
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
+import { Script } from 'node:vm';
 
 // Memory before speed, since both can be had: see docs/benchmarks/server.md for what each of these gives and costs. V8 would
 // let its nursery of young objects grow to 16 MB while modules load, and let the heap quadruple before it looks for what
 // can go. Set before anything else loads.
 setFlagsFromString('--semi-space-growth-factor=1');
 setFlagsFromString('--heap-growing-percent=30');
-// By package.json this is the bundle (docs/decisions/0010-bundle.md).
-await import('#cli/program.js');
+
+// The bundle, and what V8 compiled of it when it was made (docs/decisions/0011-compile-cache.md). Where this is another V8, it
+// compiles anew.
+const file = fileURLToPath(new URL('./bundle/program.cjs', import.meta.url));
+export const CACHE_FILE = fileURLToPath(new URL('./bundle/program.cache', import.meta.url));
+const cachedData = existsSync(CACHE_FILE) ? readFileSync(CACHE_FILE) : undefined;
+// As Latin-1 it stays out of V8's heap, and it is all ASCII.
+export const program = new Script(readFileSync(file, 'latin1'), { filename: file, ...(cachedData && { cachedData }) });
+const start = program.runInThisContext() as (require: NodeJS.Require, filename: string) => void;
+start(createRequire(file), file);

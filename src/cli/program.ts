@@ -7,7 +7,7 @@ import { systemRandom } from '#util/random.js';
 // Whoever read our lines may go away (`runnel user list | head`, a log collector): no reason for a server to end.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
-process.exitCode = await run(process.argv.slice(2), COMMANDS, {
+const ended = run(process.argv.slice(2), COMMANDS, {
   env: process.env,
   clock: new SystemClock(),
   random: systemRandom,
@@ -24,4 +24,8 @@ process.exitCode = await run(process.argv.slice(2), COMMANDS, {
   },
   onUnhandledRejection: (listener) => void process.on('unhandledRejection', listener),
   exit: (code) => process.exit(code),
+});
+// The bundle is a script, which can't await at its top.
+void ended.then((code) => {
+  process.exitCode = code;
 });

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { type Command, type Context, EXIT, type Invocation } from '#cli/command.js';
 import { type ControlSocket, controlSocketPath, openControlSocket } from '#cli/control.js';
+import { collectAtRest } from '#cli/rest.js';
 import { VERBS } from '#cli/verbs.js';
 import { openLog } from '#log';
 import { openServer, type Server } from '#server';
@@ -34,7 +35,9 @@ export const serve: Command = {
     const server = await openServer(config, { clock, random, log });
     const control = await openControl(invocation, server, context, log);
     await greet(context, invocation, server, log);
+    const stopCollecting = collectAtRest(clock);
     await stopped;
+    stopCollecting();
     await control?.close();
     await server.close();
     log.info('Stopped.');
