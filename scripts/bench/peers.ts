@@ -27,7 +27,7 @@ twice: over an empty DATA, and again over what it has made there, so it has to p
 that fails is named below the table, and the others go on. Each figure is told on stderr as soon as it is known.
 --write puts the table into docs/benchmarks/peers.md.
 The second form drives a server that runs already; what it uses is read where its process and its data are named.
-Each server must speak /_synapse/admin/v1/register with the shared secret, and have its rate limits off.`;
+Each server must have its rate limits off, and speak /_synapse/admin/v1/register with the shared secret or let anyone register.`;
 
 const AMOUNTS: Amounts = {
   sends: { 1: 100, 16: 400, 64: 600 },

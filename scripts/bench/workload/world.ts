@@ -1,7 +1,7 @@
-import { createHmac } from 'node:crypto';
-import { Connection, parsed } from './connection.js';
+import { type Answer, Connection, parsed } from './connection.js';
+import { type Register, registration } from './registration.js';
 
-/** The homeserver under load, by its client-server API and by the registration with a shared secret that Synapse has. */
+/** The homeserver under load, by its client-server API; the secret is for the registration that Synapse has. */
 export interface Target {
   readonly url: string;
   readonly sharedSecret: string;
@@ -20,6 +20,7 @@ export class World {
   readonly users = new Map<string, User>();
   readonly rooms = new Map<string, string[]>();
   readonly #idle: Connection[] = [];
+  #register: Promise<Register> | undefined;
   #serial = 0;
 
   constructor(target: Target) {
@@ -44,28 +45,29 @@ export class World {
 
   /** As `ok`, for answers that need not be understood. */
   async bytes(method: string, path: string, user: User | undefined, body?: unknown): Promise<Buffer> {
-    const connection = this.#idle.pop() ?? new Connection(this.target.url);
-    const answer = await connection.request(method, path, { token: user?.token, body });
-    this.#idle.push(connection);
+    const answer = await this.answer(method, path, user, body);
     if (answer.status !== 200) {
       throw new Error(`${method} ${path.split('?')[0]} was answered ${answer.status}: ${answer.body.subarray(0, 500)}`);
     }
     return answer.body;
   }
 
+  /** One request on a free connection, whatever its answer. */
+  async answer(method: string, path: string, user: User | undefined, body?: unknown): Promise<Answer> {
+    const connection = this.#idle.pop() ?? new Connection(this.target.url);
+    const answer = await connection.request(method, path, { token: user?.token, body });
+    this.#idle.push(connection);
+    return answer;
+  }
+
   /** The account called `name` here, made at its first use. */
   async user(name: string): Promise<User> {
     const known = this.users.get(name);
     if (known !== undefined) return known;
-    const { nonce } = await this.ok('GET', '/_synapse/admin/v1/register', undefined);
+    this.#register ??= registration(this);
+    const register = await this.#register;
     const username = `${name}-${this.unique()}`;
-    const password = `password of ${username}`;
-    const mac = createHmac('sha1', this.target.sharedSecret)
-      .update([nonce, username, password, 'notadmin'].join('\0'))
-      .digest('hex');
-    const body = { nonce, username, password, admin: false, mac };
-    const made = await this.ok('POST', '/_synapse/admin/v1/register', undefined, body);
-    const user = { id: made['user_id'] as string, token: made['access_token'] as string };
+    const user = await register(username, `password of ${username}`);
     this.users.set(name, user);
     return user;
   }
