@@ -4,6 +4,7 @@ import type { KeyPart, Keyspace } from '#store/keyspace.js';
 import { type AnyKeyspace, type IteratorOptions, type KeyValueDb, readError, untyped } from '#store/kv.js';
 import { KEYSPACES } from '#store/schema.js';
 import type { RangeOptions, Reader, ScannedRow } from '#store/types.js';
+import type { Write } from '#store/write.js';
 import { Lru } from '#util/lru.js';
 
 /** Rows fetched from the database at a time, at most. */
@@ -12,6 +13,9 @@ const CHUNK_ROWS = 256;
 const CHUNK_BYTES = 64 * 1024;
 /** What a cached row costs beside its value: the entry and its key. */
 const CACHE_ENTRY_BYTES = 100;
+
+/** Held in a cache for a row that is not there: the search for one costs more than to find one. */
+const ABSENT = Symbol('absent');
 
 /** A key in the form that maps use; its bytes are made when they are asked for, since most reads end in a cache. */
 export class EncodedKey {
@@ -23,17 +27,6 @@ export class EncodedKey {
   get bytes(): Buffer {
     return Buffer.from(this.id, 'latin1');
   }
-}
-
-/** A row that a commit put or deleted, as the caches want to know it. */
-export interface CommittedWrite {
-  readonly keyspace: AnyKeyspace;
-  readonly key: Buffer;
-  /** Undefined where the row was deleted. */
-  readonly sealed: Buffer | undefined;
-  /** The decoded value, if somebody asked for it already. */
-  readonly decoded: unknown;
-  value(): unknown;
 }
 
 /** Reads of committed rows, with the caches of decoded values that the catalogue asks for. */
@@ -61,10 +54,13 @@ export class CommittedReader implements Reader {
     if (!keyspace.cacheBytes) return this.#read(keyspace, key.bytes);
     const cache = this.#cache(keyspace);
     const held = cache.get(key.id);
-    if (held !== undefined) return held;
+    if (held !== undefined) return held === ABSENT ? undefined : held;
     const keyBytes = key.bytes;
     const stored = this.#stored(keyBytes);
-    if (stored === undefined) return undefined;
+    if (stored === undefined) {
+      cache.set(key.id, ABSENT, keyBytes.length + CACHE_ENTRY_BYTES);
+      return undefined;
+    }
     const bytes = unseal(keyBytes, stored, keyspace);
     const value = keyspace.value.decode(bytes);
     cache.set(key.id, value, bytes.length + keyBytes.length + CACHE_ENTRY_BYTES);
@@ -72,12 +68,13 @@ export class CommittedReader implements Reader {
   }
 
   /** Tells the caches what a commit wrote. */
-  wrote(write: CommittedWrite, id: string): void {
-    const { keyspace, key, sealed } = write;
-    const bytes = sealed?.length ?? 0;
+  wrote(write: Write): void {
+    const { keyspace, id } = write;
     if (keyspace.held !== undefined) {
       this.#held.wrote(keyspace, id, () =>
-        sealed === undefined ? undefined : { id, parts: decodeKey(key).parts, value: write.value(), bytes },
+        write.isDelete
+          ? undefined
+          : { id, parts: decodeKey(write.key).parts, value: write.value(), bytes: write.sealedSize },
       );
     }
     if (!keyspace.cacheBytes) return;
@@ -85,7 +82,7 @@ export class CommittedReader implements Reader {
     // What nobody has decoded yet is decoded when it is asked for.
     const value = write.decoded;
     if (value === undefined) cache.delete(id);
-    else cache.set(id, value, bytes + id.length + CACHE_ENTRY_BYTES);
+    else cache.set(id, value, write.sealedSize + id.length + CACHE_ENTRY_BYTES);
   }
 
   /** Forgets everything held in memory. */
