@@ -95,20 +95,26 @@ export class CommittedReader implements Reader {
     keyspace: Keyspace<K, V>,
     options: RangeOptions = {},
   ): AsyncGenerator<[K, V], void, undefined> {
+    for await (const rows of this.#chunks(keyspace, options)) for (const row of rows) yield row;
+  }
+
+  /** The rows of a range as they come, many at a time: a turn of an asynchronous iterator costs more than a row. */
+  async *#chunks<K extends readonly KeyPart[], V>(
+    keyspace: Keyspace<K, V>,
+    options: RangeOptions,
+  ): AsyncGenerator<Iterable<[K, V]>, void, undefined> {
     const space = untyped(keyspace);
     let bounds = boundsOf(space, options);
     if (bounds.limit === 0) return;
     const held = await this.#heldPart(space, options, bounds);
     if (held !== undefined) {
-      let left = bounds.limit;
-      for (const { parts, value } of held.rows) {
-        yield [parts as unknown as K, value as V];
-        if (--left === 0) return;
-      }
-      if (held.below === undefined) return;
+      const rows = held.rows.slice(0, bounds.limit);
+      yield rows.map(({ parts, value }) => [parts as unknown as K, value as V]);
+      const left = bounds.limit - rows.length;
+      if (held.below === undefined || left === 0) return;
       bounds = { ...bounds, lt: Buffer.from(held.below, 'latin1'), limit: left };
     }
-    for await (const row of this.#iterate(bounds)) yield decodeRow(keyspace, row);
+    for await (const rows of this.#iterate(bounds)) yield decodeRows(keyspace, rows);
   }
 
   /** What is in memory of a range, loaded first where that is worth it; undefined where the disk is to be asked. */
@@ -125,9 +131,11 @@ export class CommittedReader implements Reader {
     const newest = async (limit: number): Promise<HeldRow[]> => {
       const end = { ...boundsOf(space, { prefix: [first], reverse: true, limit }) };
       const rows: HeldRow[] = [];
-      for await (const [key, stored] of this.#iterate(end)) {
-        const [parts, value] = decodeRow(space, [key, stored]);
-        rows.push({ id: key.toString('latin1'), parts, value, bytes: stored.length });
+      for await (const found of this.#iterate(end)) {
+        for (const [key, stored] of found) {
+          const [parts, value] = decodeRow(space, [key, stored]);
+          rows.push({ id: key.toString('latin1'), parts, value, bytes: stored.length });
+        }
       }
       return rows;
     };
@@ -135,7 +143,7 @@ export class CommittedReader implements Reader {
   }
 
   /** The raw rows between two keys, in chunks. */
-  async *#iterate(bounds: IteratorOptions): AsyncGenerator<[Buffer, Buffer], void, undefined> {
+  async *#iterate(bounds: IteratorOptions): AsyncGenerator<[Buffer, Buffer][], void, undefined> {
     const iterator = this.#open(bounds);
     try {
       for (;;) {
@@ -143,7 +151,7 @@ export class CommittedReader implements Reader {
           throw readError(error);
         });
         if (rows.length === 0) return;
-        yield* rows;
+        yield rows;
       }
     } finally {
       await iterator.close();
@@ -154,9 +162,9 @@ export class CommittedReader implements Reader {
     keyspace: Keyspace<K, V>,
     options: RangeOptions & { readonly limit: number },
   ): Promise<[K, V][]> {
-    const rows: [K, V][] = [];
-    for await (const row of this.range(keyspace, options)) rows.push(row);
-    return rows;
+    const all: [K, V][] = [];
+    for await (const rows of this.#chunks(keyspace, options)) for (const row of rows) all.push(row);
+    return all;
   }
 
   /** See `Store.scan`. */
@@ -245,6 +253,14 @@ export class CommittedReader implements Reader {
 function decodeRow<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, [key, stored]: [Buffer, Buffer]): [K, V] {
   const parts = decodeKey(key).parts as unknown as K;
   return [parts, keyspace.value.decode(unseal(key, stored, untyped(keyspace)))];
+}
+
+/** Decodes each row when it is asked for: who looks for one thing stops early. */
+function* decodeRows<K extends readonly KeyPart[], V>(
+  keyspace: Keyspace<K, V>,
+  rows: readonly [Buffer, Buffer][],
+): Generator<[K, V], void, undefined> {
+  for (const row of rows) yield decodeRow(keyspace, row);
 }
 
 function boundsOf(keyspace: AnyKeyspace, options: RangeOptions): IteratorOptions {
