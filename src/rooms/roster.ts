@@ -10,14 +10,14 @@ export const CHUNK_USERS = 32;
  */
 export function localMembers(reader: Reader, room: RoomNum): readonly string[] {
   const first = reader.get(rosters, [room, 0]) ?? [];
-  let more: string[] | undefined;
+  const more: (readonly string[])[] = [];
   for (let chunk = 1; ; chunk++) {
     const users = reader.get(rosters, [room, chunk]);
-    // Most rooms have one chunk, which is given as it is.
-    if (users === undefined) return more ?? first;
-    more ??= [...first];
-    for (const user of users) more.push(user);
+    if (users === undefined) break;
+    more.push(users);
   }
+  // Most rooms have one chunk, which is given as it is.
+  return more.length === 0 ? first : first.concat(...more);
 }
 
 /** Whether a user of this server is joined to the room: into others nothing is taken. */
