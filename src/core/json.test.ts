@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   canonicalBytes,
+  canonicalBytesWithout,
   canonicalJson,
   canonicalJsonByPackage,
   canonicalJsonSteps,
   compareCodePoints,
+  inCanonicalOrder,
   JsonError,
   parseJson,
   stringifyJson,
@@ -215,6 +217,45 @@ test('exact numbers keep value and form (T4, T5)', () => {
     assert.equal(canonicalJson(exact(`{"a":[${text}]}`)), `{"a":[${canonical}]}`, text);
     if (text !== '-0') assert.equal(stringifyJson(exact(`[${text}]`)), `[${canonical}]`, text);
   }
+});
+
+test('what stands in order already is written the same, and as strictly', () => {
+  const value = {
+    a: ['x', -0, true, null, undefined as never],
+    b: { c: 'é"\\ud800\n', d: {} },
+    '\ue000': 1,
+    '\u{10000}': 2,
+  };
+  const { a, b, ...rest } = value;
+  const written = '"b":{"c":"é\\"\\\\ud800\\n","d":{}},"\ue000":1,"\u{10000}":2}';
+  assert.equal(canonicalJson({ a: a.slice(0, 4), b, ...rest }), `{"a":["x",0,true,null],${written}`);
+  assert.equal(canonicalJson({ ...rest, b, a: a.slice(0, 4) }), `{"a":["x",0,true,null],${written}`);
+  assert.equal(
+    kindOf(() => canonicalJson(value)),
+    'notJson',
+  );
+  for (const lone of [{ a: 'x\udc00' }, { a: { '\ud800x': 1 } }, ['\\\ud83d']]) {
+    assert.equal(
+      kindOf(() => canonicalJson(lone)),
+      'badString',
+    );
+  }
+});
+
+test('an object is brought into canonical order, as far as objects have one', () => {
+  const inOrder = { a: 1, b: [{ c: 1 }] };
+  assert.equal(inCanonicalOrder(inOrder), inOrder);
+  const value = parseJson('{"z":[{"b":1.5,"a":0}],"__proto__":{"y":2,"x":"1"},"10":1,"9":2}', { numbers: 'exact' });
+  const ordered = inCanonicalOrder(value as JsonObject);
+  assert.equal(stringifyJson(ordered), '{"9":2,"10":1,"__proto__":{"x":"1","y":2},"z":[{"a":0,"b":1.5}]}');
+  assert.equal(canonicalJson(ordered), canonicalJson(value));
+});
+
+test('members that are left out change nothing else', () => {
+  const bytes = '{"a":1,"c":2}';
+  assert.equal(canonicalBytesWithout({ a: 1, b: 0, c: 2 }, ['b']).toString(), bytes);
+  assert.equal(canonicalBytesWithout({ a: 1, b: undefined, c: 2 }, ['b']).toString(), bytes);
+  assert.equal(canonicalBytesWithout({ c: 2, a: 1 }, ['b']).toString(), bytes);
 });
 
 test('a number beyond everything spoils only what it stands in (T2, T6)', () => {

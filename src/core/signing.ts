@@ -1,5 +1,12 @@
 import type { KeyObject } from 'node:crypto';
-import { createHash, createPrivateKey, createPublicKey, sign as cryptoSign, verify as cryptoVerify } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  sign as cryptoSign,
+  verify as cryptoVerify,
+  hash,
+} from 'node:crypto';
 import nacl from 'tweetnacl';
 import { canonicalBytesWithout } from '#core/json.js';
 import { type JsonObject, ownObject, ownString } from '#core/json-value.js';
@@ -27,7 +34,8 @@ const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 
 export function sha256(bytes: Uint8Array | string): Buffer {
-  return createHash('sha256').update(bytes).digest();
+  // In one go: a hash that could be fed piece by piece is a stream, with all that one holds.
+  return hash('sha256', bytes, 'buffer');
 }
 
 /** Only for the tie-break of state resolution version 1 (rooms/v1): nothing rests on its strength. */

@@ -45,7 +45,7 @@ function* pieces(run: string): Generator<string> {
 export function* wordsOf(text: string): Generator<string> {
   const normal = normalise(text);
   if (ASCII.test(normal)) {
-    for (const [word] of normal.matchAll(ASCII_WORD)) yield word.slice(0, MAX_WORD);
+    for (const word of normal.match(ASCII_WORD) ?? []) yield word.slice(0, MAX_WORD);
     return;
   }
   for (const [run] of normal.matchAll(WORD)) yield* pieces(run);

@@ -41,7 +41,7 @@ export interface AppendOptions {
   readonly origin?: Origin;
   /** Stripped state that came with an invite or knock from elsewhere; gathered from the room where absent. */
   readonly stripped?: readonly JsonObject[];
-  /** Made here just now: no redaction can have come before it. */
+  /** Made here just now: it is not held yet, and no redaction can have come before it. */
   readonly fresh?: true;
   /** An event of another server that this one took in for the room: it tells the other servers of it. */
   readonly relay?: true;
@@ -89,7 +89,8 @@ export function appendEvent(rooms: Rooms, tx: Tx, room: Room, pdu: Pdu, options:
   const order: Order = live ? num : room.head.oldest - 1;
   const changesState = pdu.state_key !== undefined && outcome !== 'rejected';
   const stateAfter = changesState ? rooms.trees.set(tx, stateBefore, pdu.type, pdu.state_key!, num) : stateBefore;
-  const stored = rooms.events.put(tx, { num, room: room.num, order, outcome, stateBefore, stateAfter, pdu });
+  const placed = { num, room: room.num, order, outcome, stateBefore, stateAfter, pdu };
+  const stored = rooms.events.put(tx, placed, options.fresh);
   indexAuth(tx, pdu);
   if (outcome !== 'accepted') return { stored, room };
 

@@ -44,7 +44,7 @@ export function makeTemplate(
   draft: Draft,
 ): { readonly json: RawPdu; readonly verdict: Verdict } {
   const { stateBefore, place } = placeAtTip(rooms, tx, room, draft);
-  const { event_id: _, ...json } = eventTemplate(draft, place);
+  const { event_id: _, hashes: _hashes, signatures: _signatures, ...json } = eventTemplate(draft, place);
   // Only redactions of versions 1 and 2 are judged by their own id, and a template is none.
   const pdu = pduFromTrusted(json, room.rules, EventId.of('$template'));
   return { json, verdict: checkEventAuth(pdu, room.rules, stateAt(rooms, tx, stateBefore)) };

@@ -3,7 +3,7 @@ import type { UserId } from '#core/ids.js';
 import type { JsonObject, JsonValue } from '#core/json-value.js';
 import { bundledRelations } from '#rooms/aggregations.js';
 import { membershipAt, shownTo } from '#rooms/erasure.js';
-import { redacted, redactionOf } from '#rooms/redactions.js';
+import { isRedacted, redacted, redactionOf } from '#rooms/redactions.js';
 import { type Rooms, storedStateAt } from '#rooms/rooms.js';
 import { isVisible } from '#rooms/visibility.js';
 import type { StoredEvent } from '#store/events.js';
@@ -49,17 +49,14 @@ export function toClientEvent(rooms: Rooms, stored: StoredEvent, view: ClientVie
     );
     if (relations !== undefined) unsigned['m.relations'] = relations;
   }
-  const redaction = redactionOf(rooms, reader, pdu.event_id);
-  return clientEvent(view.emptied ? redacted(stored) : shownTo(rooms, reader, stored, view.viewer), {
+  // One read for nearly all events, and only of those that were redacted the redaction.
+  const wasRedacted = isRedacted(reader, pdu.event_id);
+  const redaction = wasRedacted ? redactionOf(rooms, reader, pdu.event_id) : undefined;
+  const { withoutRoomId } = view;
+  return clientEvent(view.emptied ? redacted(stored) : shownTo(rooms, reader, stored, view.viewer, wasRedacted), {
     unsigned,
-    ...(view.withoutRoomId ? { withoutRoomId: true } : {}),
-    ...(redaction === undefined
-      ? {}
-      : {
-          redactedBecause: clientEvent(shownTo(rooms, reader, redaction, view.viewer), {
-            withoutRoomId: view.withoutRoomId === true,
-          }),
-        }),
+    withoutRoomId,
+    redactedBecause: redaction && clientEvent(shownTo(rooms, reader, redaction, view.viewer), { withoutRoomId }),
   });
 }
 

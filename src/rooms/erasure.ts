@@ -5,7 +5,7 @@ import { redactContent } from '#core/event/redact.js';
 import type { UserId } from '#core/ids.js';
 import { isObject, type JsonObject, own, ownString } from '#core/json-value.js';
 import { type RoomRules, roomRules } from '#core/room-versions.js';
-import { redacted, shown } from '#rooms/redactions.js';
+import { isRedacted, redacted } from '#rooms/redactions.js';
 import { type Rooms, storedStateAt } from '#rooms/rooms.js';
 import type { StoredEvent } from '#store/events.js';
 import { memberships, users } from '#store/schema.js';
@@ -59,10 +59,17 @@ export function isErasedFor(rooms: Rooms, reader: Reader, stored: StoredEvent, v
 
 /**
  * The event as `viewer` (undefined: anyone) is shown it: without what a redaction took away, and without the words of a
- * user who had themselves erased. Whatever shows content of an event, whole or in part, takes it from here.
+ * user who had themselves erased. Whatever shows content of an event, whole or in part, takes it from here. `wasRedacted`
+ * is for callers that have looked already.
  */
-export function shownTo(rooms: Rooms, reader: Reader, stored: StoredEvent, viewer: UserId | undefined): Pdu {
-  const pdu = shown(reader, stored);
+export function shownTo(
+  rooms: Rooms,
+  reader: Reader,
+  stored: StoredEvent,
+  viewer: UserId | undefined,
+  wasRedacted = isRedacted(reader, stored.pdu.event_id),
+): Pdu {
+  const pdu = wasRedacted ? redacted(stored) : stored.pdu;
   return isErasedFor(rooms, reader, stored, viewer) ? withoutWords(stored, pdu) : pdu;
 }
 

@@ -99,9 +99,14 @@ export function redactionOf(rooms: Rooms, reader: Reader, id: EventId): StoredEv
   return redaction === undefined ? undefined : rooms.events.byId(reader, redaction);
 }
 
+/** Whether a redaction took effect on the event `id`, though it need not be held. */
+export function isRedacted(reader: Reader, id: EventId): boolean {
+  return reader.has(redactions, [id]);
+}
+
 /** The event without what a redaction has taken away. What one viewer is shown of it: `shownTo` of rooms/erasure.ts. */
 export function shown(reader: Reader, stored: StoredEvent): Pdu {
-  return reader.has(redactions, [stored.pdu.event_id]) ? redacted(stored) : stored.pdu;
+  return isRedacted(reader, stored.pdu.event_id) ? redacted(stored) : stored.pdu;
 }
 
 /** The event without what a redaction takes away, whether or not there was one. */

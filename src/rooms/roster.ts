@@ -8,17 +8,25 @@ export const CHUNK_USERS = 32;
  * Local users joined to a room. Kept in chunks of their own because a transaction reads synchronously, by key: the
  * `members` rows of a room can only be ranged over.
  */
-export function* localMembers(reader: Reader, room: RoomNum): Generator<string> {
-  for (let chunk = 0; ; chunk++) {
+export function localMembers(reader: Reader, room: RoomNum): readonly string[] {
+  const first = reader.get(rosters, [room, 0]) ?? [];
+  const more: (readonly string[])[] = [];
+  for (let chunk = 1; ; chunk++) {
     const users = reader.get(rosters, [room, chunk]);
-    if (users === undefined) return;
-    yield* users;
+    if (users === undefined) break;
+    more.push(users);
   }
+  // Most rooms have one chunk, which is given as it is.
+  return more.length === 0 ? first : first.concat(...more);
 }
 
 /** Whether a user of this server is joined to the room: into others nothing is taken. */
 export function isHosted(reader: Reader, room: { readonly num: RoomNum }): boolean {
-  return !localMembers(reader, room.num).next().done;
+  for (let chunk = 0; ; chunk++) {
+    const users = reader.get(rosters, [room.num, chunk]);
+    if (users === undefined) return false;
+    if (users.length > 0) return true;
+  }
 }
 
 /** Puts a local user on the roster; a user who is there already stays there once. */

@@ -5,11 +5,11 @@ import { rootAt } from '#rooms/state-at.js';
 import { type Access, getEvent, readableRoom } from '#rooms/visibility.js';
 import type { StoredEvent } from '#store/events.js';
 import { timeline, timestamps } from '#store/schema.js';
-import type { Order, StateRoot } from '#store/types.js';
+import type { EventNum, Order, RoomNum, StateRoot } from '#store/types.js';
 
 /** Rows looked at for one page at most: hidden and unwanted events are passed over. */
 const SCAN_LIMIT = 2_000;
-/** Rows between two turns of the event loop. */
+/** Rows read at a time, between two turns of the event loop. */
 const SLICE = 200;
 
 export interface PageQuery {
@@ -58,29 +58,47 @@ async function walk(
   let scanned = 0;
   /** Gap behind the page's last event, once something behind it was passed over by the filter. */
   let behind: Order | undefined;
-  for await (const [[, order], num] of rooms.store.range(timeline, {
-    prefix: [access.room.num],
-    ...bounds(access, query),
-    reverse: backwards,
-  })) {
-    // The gap on the near side of this event: a page from there begins with it.
-    const here = backwards ? order : order - 1;
-    if (scanned >= SCAN_LIMIT) return { events, end: here };
-    if (++scanned % SLICE === 0) await new Promise<void>((next) => setImmediate(next));
-    const stored = rooms.events.get(rooms.store, num);
-    if (stored === undefined || !access.visibility.sees(stored)) continue;
-    if (query.wanted !== undefined && !query.wanted(stored)) {
-      const last = events.at(-1);
-      if (backwards && last !== undefined) behind = last.order - 1;
-      continue;
+  for await (const rows of slices(rooms, access, query)) {
+    for (const [[, order], num] of rows) {
+      // The gap on the near side of this event: a page from there begins with it.
+      const here = backwards ? order : order - 1;
+      if (++scanned > SCAN_LIMIT) return { events, end: here };
+      const stored = rooms.events.get(rooms.store, num);
+      if (stored === undefined || !access.visibility.sees(stored)) continue;
+      if (query.wanted !== undefined && !query.wanted(stored)) {
+        const last = events.at(-1);
+        if (backwards && last !== undefined) behind = last.order - 1;
+        continue;
+      }
+      behind = undefined;
+      if (events.length >= query.limit) return { events, end: here };
+      events.push(stored);
     }
-    behind = undefined;
-    if (events.length >= query.limit) return { events, end: here };
-    events.push(stored);
   }
   // There are older events, though none that the filter wants: as everyone's server does, the page says where it ended,
   // and the next one is empty and the last.
   return behind === undefined ? { events } : { events, end: behind };
+}
+
+/**
+ * The rows from a gap on: first as many as the page takes where nothing is passed over, and one to know that there are
+ * more. A turn of the event loop lies before each further slice, since the rows that are in memory come first.
+ */
+async function* slices(
+  rooms: Rooms,
+  access: Access,
+  query: PageQuery & { readonly from: Order },
+): AsyncGenerator<readonly [[RoomNum, Order], EventNum][], void, undefined> {
+  const reverse = query.dir === 'b';
+  let { from } = query;
+  for (let limit = Math.min(query.limit + 1, SLICE); ; limit = SLICE) {
+    const range = { prefix: [access.room.num], ...bounds(access, { ...query, from }), reverse, limit };
+    const rows = await rooms.store.list(timeline, range);
+    yield rows;
+    if (rows.length < limit) return;
+    const [[, last]] = rows.at(-1)!;
+    from = reverse ? last - 1 : last;
+  }
 }
 
 /** A gap is the place behind the event of its number: going back takes that event, going forward doesn't. */

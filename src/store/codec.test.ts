@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { decodeKey, encodeKey, encodeKeyEnd, seal, unseal } from '#store/codec.js';
+import { decodeKey, encodeKey, encodeKeyEnd, unseal } from '#store/codec.js';
 import type { KeyPart } from '#store/keyspace.js';
 import { type AnyKeyspace, untyped } from '#store/kv.js';
 import { users } from '#store/schema.js';
 import { StoreError } from '#store/store-error.js';
+import { Write } from '#store/write.js';
 
 const PARTS: KeyPart[] = [
   Number.MIN_SAFE_INTEGER,
@@ -91,7 +92,7 @@ test('a long key is kept whole', () => {
 
 test('a sealed value is refused when value or key is not what it was', () => {
   const key = encodeKey(users.id, ['@a:test']);
-  const sealed = seal(key, Buffer.from('{"createdTs":1}'));
+  const sealed = Write.row(users, ['@a:test'], { createdTs: 1 }).sealed!;
   const space: AnyKeyspace = untyped(users);
   assert.equal(unseal(key, sealed, space).toString(), '{"createdTs":1}');
   for (let at = 0; at < sealed.length; at++) {

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { ByteWriter } from '#store/byte-writer.js';
 import type { KeyPart, Keyspace } from '#store/keyspace.js';
 import { StoreError } from '#store/store-error.js';
 import { assert } from '#util/assert.js';
@@ -19,46 +20,38 @@ const END = 0xff;
 const LARGEST_KEYSPACE = 0xfe;
 const MAX_INTEGER_BYTES = 7;
 
-let scratch = Buffer.allocUnsafe(4096);
-let length = 0;
+const CRC_BYTES = 4;
 
-function room(bytes: number): void {
-  if (length + bytes <= scratch.length) return;
-  const larger = Buffer.allocUnsafe(Math.max(scratch.length * 2, length + bytes));
-  scratch.copy(larger, 0, 0, length);
-  scratch = larger;
-}
+/** Every key and row is written here first, and its bytes taken out once they are all there. */
+const scratch = new ByteWriter();
 
 function writeString(text: string): void {
   // A lone surrogate would become U+FFFD and so another string's key.
   assert(text.isWellFormed(), 'a key part holds a lone surrogate');
-  room(text.length * 3 + 2);
-  scratch[length++] = STRING;
+  scratch.byte(STRING);
   if (text.includes('\0')) {
     for (const byte of Buffer.from(text)) {
-      room(4);
-      scratch[length++] = byte;
-      if (byte === 0) scratch[length++] = 0xff;
+      scratch.byte(byte);
+      if (byte === 0) scratch.byte(0xff);
     }
   } else {
-    length += scratch.write(text, length);
+    scratch.utf8(text);
   }
-  scratch[length++] = 0;
+  scratch.byte(0);
 }
 
 function writeInteger(value: number): void {
   assert(Number.isSafeInteger(value), 'a key part is not a safe integer');
-  room(MAX_INTEGER_BYTES + 1);
-  let rest = Math.abs(value);
+  const magnitude = Math.abs(value);
   let size = 0;
-  for (let r = rest; r > 0; r = Math.floor(r / 256)) size++;
-  scratch[length] = value < 0 ? ZERO - size : ZERO + size;
+  let scale = 1;
+  for (; scale <= magnitude; scale *= 256) size++;
+  scratch.byte(value < 0 ? ZERO - size : ZERO + size);
   const flip = value < 0 ? 0xff : 0;
-  for (let at = length + size; at > length; at--) {
-    scratch[at] = (rest % 256) ^ flip;
-    rest = Math.floor(rest / 256);
+  while (scale > 1) {
+    scale /= 256;
+    scratch.byte((Math.floor(magnitude / scale) % 256) ^ flip);
   }
-  length += size + 1;
 }
 
 function writeParts(parts: readonly KeyPart[]): void {
@@ -71,17 +64,9 @@ function writeParts(parts: readonly KeyPart[]): void {
 
 function write(keyspace: number, first: readonly KeyPart[], then: readonly KeyPart[]): void {
   assert(Number.isInteger(keyspace) && keyspace > 0 && keyspace <= LARGEST_KEYSPACE, 'a keyspace id is out of range');
-  length = 0;
-  scratch[length++] = keyspace;
+  scratch.restart().byte(keyspace);
   writeParts(first);
   writeParts(then);
-}
-
-/** A copy of what was just written. */
-function written(): Buffer {
-  const key = Buffer.allocUnsafe(length);
-  scratch.copy(key, 0, 0, length);
-  return key;
 }
 
 const NONE: readonly KeyPart[] = [];
@@ -89,21 +74,54 @@ const NONE: readonly KeyPart[] = [];
 /** The bytes of a key. Also the lower bound of everything that begins with `parts`. */
 export function encodeKey(keyspace: number, parts: readonly KeyPart[], then: readonly KeyPart[] = NONE): Buffer {
   write(keyspace, parts, then);
-  return written();
+  return scratch.copy();
 }
 
 /** A key with a character for each of its bytes: what maps are keyed by, and cheaper than the bytes themselves. */
 export function encodeKeyId(keyspace: number, parts: readonly KeyPart[]): string {
   write(keyspace, parts, NONE);
-  return scratch.toString('latin1', 0, length);
+  return scratch.latin1(scratch.length);
 }
 
 /** The smallest bytes above every key that begins with `parts` and then `then`. */
 export function encodeKeyEnd(keyspace: number, parts: readonly KeyPart[], then: readonly KeyPart[] = NONE): Buffer {
   write(keyspace, parts, then);
-  room(1);
-  scratch[length++] = END;
-  return written();
+  return scratch.byte(END).copy();
+}
+
+/** A row's key and what is put there, in one piece of memory. */
+export interface EncodedRow {
+  /** The key as `encodeKeyId` gives it. */
+  readonly id: string;
+  readonly keyLength: number;
+  /** The key and behind it the sealed value; the key alone where the row is to be deleted. */
+  readonly bytes: Buffer;
+}
+
+/**
+ * A row as it lies on disk: key, value, and a CRC-32 over both, so that rot in a table file and a value that strayed to
+ * another key are noticed when they are read (LevelDB does not verify its own checksums on reads).
+ */
+export function encodeRow<V>(
+  keyspace: Keyspace<readonly KeyPart[], V>,
+  parts: readonly KeyPart[],
+  value: V,
+): EncodedRow {
+  write(keyspace.id, parts, NONE);
+  const keyLength = scratch.length;
+  const id = scratch.latin1(keyLength);
+  keyspace.value.encode(value, scratch);
+  const content = scratch.view();
+  const bytes = Buffer.allocUnsafe(content.length + CRC_BYTES);
+  bytes.set(content);
+  bytes.writeUInt32LE(crc32(content), content.length);
+  return { id, keyLength, bytes };
+}
+
+/** A row to be deleted. */
+export function encodeDeleted(keyspace: number, parts: readonly KeyPart[]): EncodedRow {
+  const bytes = encodeKey(keyspace, parts);
+  return { id: scratch.latin1(bytes.length), keyLength: bytes.length, bytes };
 }
 
 /** Keyspace id and parts of a key. Throws `StoreError` corrupt for bytes that `encodeKey` did not make. */
@@ -155,19 +173,6 @@ export function firstPartEnd(id: string): number {
   let end = id.indexOf('\0', 2);
   while (id.charCodeAt(end + 1) === 0xff) end = id.indexOf('\0', end + 1);
   return end + 1;
-}
-
-const CRC_BYTES = 4;
-
-/**
- * A value as it lies on disk: its bytes and a CRC-32 over key and value, so that rot in a table file and a value that
- * strayed to another key are noticed when they are read (LevelDB does not verify its own checksums on reads).
- */
-export function seal(key: Buffer, value: Buffer): Buffer {
-  const sealed = Buffer.allocUnsafe(value.length + CRC_BYTES);
-  value.copy(sealed);
-  sealed.writeUInt32LE(crc32(value, crc32(key)), value.length);
-  return sealed;
 }
 
 /** The CRC of a sealed value. */

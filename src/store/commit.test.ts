@@ -5,7 +5,7 @@ import { openStore } from '#store/db.js';
 import { profiles, users } from '#store/schema.js';
 import { StoreError } from '#store/store-error.js';
 import { FaultyDb, openTestStore } from '#store/testing.js';
-import type { LogEntry, Position, Store, Tx } from '#store/types.js';
+import type { LogEntry, Position, Reader, Store, Tx } from '#store/types.js';
 import { seededRandom } from '#util/random.js';
 
 test('a transaction is visible to the next one at once, and to readers once it is durable', async () => {
@@ -43,6 +43,45 @@ test('a transaction that throws leaves nothing', async () => {
     heard.map((entry) => entry.fact),
     [{ kind: 'profile', user: '@b:test' }],
   );
+});
+
+test('a transaction that throws gives back what those before it wrote, durable or not', async () => {
+  await using opened = await openTestStore();
+  const { store } = opened;
+  await store.commit((tx) => tx.put(users, ['@durable:test'], { createdTs: 1 }));
+  const before = store.commit((tx) => {
+    tx.put(users, ['@put:test'], { createdTs: 2 });
+    tx.delete(users, ['@durable:test']);
+  });
+  await assert.rejects(
+    store.commit((tx) => {
+      tx.put(users, ['@put:test'], { createdTs: 3 });
+      tx.delete(users, ['@put:test']);
+      tx.put(users, ['@durable:test'], { createdTs: 4 });
+      tx.put(users, ['@new:test'], { createdTs: 5 });
+      assert.equal(tx.get(users, ['@new:test'])?.createdTs, 5);
+      throw new Error('no');
+    }),
+    /no/,
+  );
+  const see = (reader: Reader) =>
+    ['put', 'durable', 'new'].map((name) => reader.get(users, [`@${name}:test`])?.createdTs);
+  assert.deepEqual(see(store.latest), [2, undefined, undefined]);
+  assert.deepEqual(see(store), [undefined, 1, undefined]);
+  await before;
+  assert.deepEqual(see(store), [2, undefined, undefined]);
+});
+
+test('a row that was looked for in vain is found once it is there', async () => {
+  await using opened = await openTestStore();
+  const { store } = opened;
+  assert.ok(users.cacheBytes, 'a keyspace with a cache');
+  const key: [string] = ['@a:test'];
+  for (const reader of [store, store, store.latest]) assert.equal(reader.get(users, key), undefined);
+  await store.commit((tx) => tx.put(users, key, { createdTs: 1 }));
+  assert.deepEqual(store.get(users, key), { createdTs: 1 });
+  await store.commit((tx) => tx.delete(users, key));
+  for (const reader of [store, store.latest]) assert.equal(reader.has(users, key), false);
 });
 
 test('the tip after a restart is past every position given before, ephemeral ones too', async () => {

@@ -1,11 +1,11 @@
-import { encodeKey, seal } from '#store/codec.js';
 import type { Journal } from '#store/journal.js';
-import { type AnyKeyspace, type BatchOperation, codeOf, type KeyValueDb } from '#store/kv.js';
+import { type AnyKeyspace, codeOf, type KeyValueDb } from '#store/kv.js';
 import type { CommittedReader, EncodedKey } from '#store/read.js';
 import { meta } from '#store/schema.js';
 import { StoreError } from '#store/store-error.js';
-import { Transaction, type Write } from '#store/transaction.js';
+import { Transaction, type TransactionGround } from '#store/transaction.js';
 import type { Fact, LogEntry, Position, Tx } from '#store/types.js';
+import { Write } from '#store/write.js';
 import { assert } from '#util/assert.js';
 import type { Log } from '#util/log.js';
 
@@ -14,7 +14,11 @@ const BLOCK = 4096;
 /** Rows that may wait for the disk; past it transactions are refused, so that a stuck disk can't eat the memory. */
 const LARGEST_BACKLOG = 200_000;
 
-const positionsKey = encodeKey(meta.id, ['positions']);
+/** Who waits for a transaction to be durable. */
+interface Waiting {
+  readonly resolve: () => void;
+  readonly reject: (error: StoreError) => void;
+}
 
 /** Transactions that go to disk together, in order. */
 class Group {
@@ -23,7 +27,7 @@ class Group {
   /** Those of `entries` that have no row. */
   readonly ephemeral: LogEntry[] = [];
   readonly hooks: (() => void)[] = [];
-  readonly waiting: { resolve: () => void; reject: (error: StoreError) => void }[] = [];
+  readonly waiting: Waiting[] = [];
   /** Where the tip goes once this group is durable. */
   upTo: Position = 0;
 
@@ -54,6 +58,7 @@ export class CommitLane {
   readonly #onFailure: (error: StoreError) => void;
   readonly #listeners = new Set<(entries: readonly LogEntry[]) => void>();
   readonly #resetListeners = new Set<() => void>();
+  readonly #ground: TransactionGround;
   #journal: Journal;
   #next: Position;
   #reserved: Position;
@@ -74,6 +79,7 @@ export class CommitLane {
     this.#reserved = options.reserved;
     this.#tip = options.reserved;
     this.#next = options.reserved + 1;
+    this.#ground = { read: (space, key) => this.read(space, key), takePosition: () => this.#next++ };
   }
 
   get tip(): Position {
@@ -89,7 +95,7 @@ export class CommitLane {
     const refusal = this.#refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
     assert(!this.#inside, 'a transaction was started inside a transaction');
-    const tx = new Transaction({ read: (space, key) => this.read(space, key), takePosition: () => this.#next++ });
+    const tx = new Transaction(this.#ground, this.#gathering.writes);
     let result: T;
     this.#inside = true;
     try {
@@ -97,12 +103,13 @@ export class CommitLane {
       assert(!isThenable(result), 'a transaction must be synchronous');
     } catch (error) {
       // Positions it took stay unused: gaps mean nothing, and a number that leaked is never given out again.
+      tx.undo();
       return Promise.reject(error);
     } finally {
       this.#inside = false;
       tx.end();
     }
-    return this.#enqueue(tx).then(() => result);
+    return new Promise((resolve, reject) => this.#enqueue(tx, { resolve: () => resolve(result), reject }));
   }
 
   ephemeral(fact: Fact): Position {
@@ -188,16 +195,13 @@ export class CommitLane {
     return this.#writing === undefined && !this.#scheduled;
   }
 
-  #enqueue(tx: Transaction): Promise<void> {
+  #enqueue(tx: Transaction, waiting: Waiting): void {
     const group = this.#gathering;
-    for (const [id, write] of tx.writes) group.writes.set(id, write);
     for (const entry of tx.entries) group.entries.push(entry);
     for (const hook of tx.hooks) group.hooks.push(hook);
     group.upTo = this.#next - 1;
-    return new Promise((resolve, reject) => {
-      group.waiting.push({ resolve, reject });
-      this.#schedule();
-    });
+    group.waiting.push(waiting);
+    this.#schedule();
   }
 
   #schedule(): void {
@@ -217,14 +221,14 @@ export class CommitLane {
     const reserve = group.upTo + BLOCK / 2 > this.#reserved ? group.upTo + BLOCK : undefined;
     if (group.writes.size > 0 || group.upTo > this.#reserved) {
       try {
-        await this.#db.batch(this.#operations(group, reserve), { sync: true });
+        await this.#db.batch(this.#batch(group, reserve), { sync: true });
       } catch (error) {
         this.#fail(group, error);
         return;
       }
       if (reserve !== undefined) this.#reserved = reserve;
     }
-    for (const [id, write] of group.writes) this.#reader.wrote(write, id);
+    for (const write of group.writes.values()) this.#reader.wrote(write);
     this.#writing = undefined;
     // Before listeners run: they may start transactions and must find the lane either idle or scheduled.
     if (!this.#gathering.isEmpty) this.#schedule();
@@ -232,16 +236,11 @@ export class CommitLane {
     if (this.#idle()) this.#wakeSettled();
   }
 
-  #operations(group: Group, reserve: Position | undefined): BatchOperation[] {
-    const operations: BatchOperation[] = [];
-    for (const { key, sealed } of group.writes.values()) {
-      operations.push(sealed === undefined ? { type: 'del', key } : { type: 'put', key, value: sealed });
-    }
-    if (reserve !== undefined) {
-      operations.push({ type: 'put', key: positionsKey, value: seal(positionsKey, meta.value.encode(reserve)) });
-    }
-    this.#journal.append(operations);
-    return operations;
+  #batch(group: Group, reserve: Position | undefined): Write[] {
+    const writes = [...group.writes.values()];
+    if (reserve !== undefined) writes.push(Write.row(meta, ['positions'], reserve));
+    this.#journal.append(writes);
+    return writes;
   }
 
   /** What is durable becomes known: mirrors first, then the tip, then those who wait. */

@@ -88,11 +88,11 @@ export function levelIn(directory: string): KeyValueDb {
     getSync: (key) => level.getSync(key),
     iterator: (options) => level.iterator(options),
     // Chained: an array is copied operation by operation, which takes some seven times as long (6.8 and 0.9 µs a row).
-    async batch(operations, options) {
+    async batch(rows, options) {
       const batch = level.batch();
-      for (const operation of operations) {
-        if (operation.type === 'put') batch.put(operation.key, operation.value);
-        else batch.del(operation.key);
+      for (const { key, sealed } of rows) {
+        if (sealed === undefined) batch.del(key);
+        else batch.put(key, sealed);
       }
       await batch.write(options);
     },

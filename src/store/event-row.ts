@@ -1,13 +1,13 @@
 import { pduFromTrusted } from '#core/event/format.js';
 import type { Outcome, Pdu } from '#core/event/pdu.js';
 import { EventId } from '#core/ids.js';
-import { canonicalBytes, parseJson } from '#core/json.js';
+import { canonicalJson, parseJson } from '#core/json.js';
 import type { JsonObject } from '#core/json-value.js';
 import { type RoomVersion, roomRules } from '#core/room-versions.js';
 import type { ValueCodec } from '#store/keyspace.js';
 import { StoreError } from '#store/store-error.js';
 import type { EventNum, Order, RoomNum, StateRoot } from '#store/types.js';
-import { VarintReader, VarintWriter } from '#store/varint.js';
+import { VarintReader } from '#store/varint.js';
 import { assert } from '#util/assert.js';
 
 /** An event as it is held: whole, with what became of it and where it stands. Immutable. */
@@ -29,18 +29,15 @@ export interface StoredEvent {
 const LAYOUT = 1;
 const OUTCOMES: readonly Outcome[] = ['accepted', 'softFailed', 'rejected', 'outlier'];
 
-const writer = new VarintWriter();
-
 /**
  * Layout number, the event's number, outcome, room, order and state roots as distances from the number, room version,
  * event id, and the canonical bytes of the PDU to the end.
  */
 export const eventRow: ValueCodec<StoredEvent> = {
   keepsPutValue: true,
-  encode(event) {
+  encode(event, to) {
     const outcome = OUTCOMES.indexOf(event.outcome);
-    return writer
-      .unsigned(LAYOUT)
+    to.unsigned(LAYOUT)
       .unsigned(event.num)
       .unsigned(outcome)
       .unsigned(event.room)
@@ -49,8 +46,7 @@ export const eventRow: ValueCodec<StoredEvent> = {
       .signed(event.stateBefore === 0 ? event.stateAfter : event.stateAfter - event.stateBefore)
       .text(event.version)
       .text(event.pdu.event_id)
-      .bytes(canonicalBytes(event.pdu.json))
-      .finish();
+      .utf8(canonicalJson(event.pdu.json));
   },
   decode(bytes) {
     const reader = new VarintReader(bytes);

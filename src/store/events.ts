@@ -38,16 +38,12 @@ export class Events {
 
   /**
    * Stores an event, or stores it anew with another outcome or place under the number it has. Accepted events get their
-   * rows in the timeline and by timestamp. The head of its room must exist.
+   * rows in the timeline and by timestamp. The head of its room must exist. `fresh`: it was made here just now, so that it
+   * can not be held, and the search for it, which is the dearest read of a send, is spared.
    */
-  put(tx: Tx, event: NewEvent): StoredEvent {
+  put(tx: Tx, event: NewEvent, fresh = false): StoredEvent {
     const { num, room, order, pdu } = event;
-    const known = this.numOf(tx, pdu.event_id);
-    assert(known === undefined || known === num, 'an event can not get a second number');
-    if (known !== undefined) {
-      const old = this.get(tx, num);
-      if (old !== undefined) unplace(tx, old);
-    }
+    if (!fresh) this.#leavePlace(tx, event);
     const stored = Object.freeze({ ...event, version: versionOf(tx, room) });
     tx.put(events, [num], stored);
     tx.put(eventNums, [pdu.event_id], num);
@@ -56,6 +52,14 @@ export class Events {
       tx.put(timestamps, [room, pdu.origin_server_ts, order], num);
     }
     return stored;
+  }
+
+  /** Takes the rows of the event's old place out, where it is held already. */
+  #leavePlace(tx: Tx, { num, pdu }: NewEvent): void {
+    const known = this.numOf(tx, pdu.event_id);
+    assert(known === undefined || known === num, 'an event can not get a second number');
+    const old = known === undefined ? undefined : this.get(tx, num);
+    if (old !== undefined) unplace(tx, old);
   }
 
   /**

@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib';
-import { encodeKey, seal } from '#store/codec.js';
-import type { BatchOperation } from '#store/kv.js';
+import { ByteWriter } from '#store/byte-writer.js';
 import type { CommittedReader } from '#store/read.js';
 import { journal } from '#store/schema.js';
 import { StoreError } from '#store/store-error.js';
+import { Write } from '#store/write.js';
 
 /** Bytes of writes whose journal rows are kept: more than LevelDB's log files can hold together. */
 const KEEP_BYTES = 16 << 20;
@@ -28,6 +28,8 @@ export class Journal {
   #last = 0;
   #check = 0;
   #keptBytes = 0;
+  /** Bytes of the batch of the oldest row, once it was asked for. */
+  #oldestBytes: number | undefined;
   readonly #reader: CommittedReader;
 
   private constructor(reader: CommittedReader) {
@@ -55,34 +57,34 @@ export class Journal {
     return this.#last;
   }
 
-  /** Adds the row for a batch of `operations` to it, and removes rows no longer needed. Call `wrote` or `open` after. */
-  append(operations: BatchOperation[]): void {
+  /** Adds the row for a batch of `writes` to it, and removes rows no longer needed. Call `wrote` or `open` after. */
+  append(writes: Write[]): void {
     let bytes = 0;
-    let content = 0;
-    for (const op of operations) {
-      bytes += op.key.length + (op.type === 'put' ? op.value.length : 0);
-      // The last four bytes of a value are its CRC over key and value.
-      content = crc32(op.type === 'put' ? op.value.subarray(-4) : op.key, content);
+    checks.restart();
+    for (const write of writes) {
+      bytes += write.size;
+      if (write.isDelete) checks.bytes(write.key);
+      else checks.uint32(write.check);
     }
+    const content = crc32(checks.view());
     const check = chain(this.#check, content, bytes);
     this.#last++;
     this.#check = check;
     this.#keptBytes += bytes;
-    put(operations, this.#last, { check, bytes, content });
+    writes.push(Write.row(journal, [this.#last], { check, bytes, content }));
     for (let pruned = 0; pruned < PRUNE_ROWS && this.#first < this.#last; pruned++) {
-      const oldest = this.#reader.get(journal, [this.#first]);
-      if (oldest === undefined || this.#keptBytes - oldest.bytes < KEEP_BYTES) break;
-      operations.push({ type: 'del', key: encodeKey(journal.id, [this.#first]) });
-      this.#keptBytes -= oldest.bytes;
+      this.#oldestBytes ??= this.#reader.get(journal, [this.#first])?.bytes;
+      if (this.#oldestBytes === undefined || this.#keptBytes - this.#oldestBytes < KEEP_BYTES) break;
+      writes.push(Write.removal(journal, [this.#first]));
+      this.#keptBytes -= this.#oldestBytes;
+      this.#oldestBytes = undefined;
       this.#first++;
     }
   }
 }
 
-function put(operations: BatchOperation[], sequence: number, row: JournalRow): void {
-  const key = encodeKey(journal.id, [sequence]);
-  operations.push({ type: 'put', key, value: seal(key, journal.value.encode(row)) });
-}
+/** The CRCs of a batch's values and the keys that it deletes, in its order. */
+const checks = new ByteWriter();
 
 const chained = Buffer.alloc(8);
 function chain(check: number, content: number, bytes: number): number {

@@ -1,9 +1,12 @@
+import type { ByteWriter } from '#store/byte-writer.js';
+
 /** One element of a key tuple. Strings order by their bytes, integers numerically (negative ones included). */
 export type KeyPart = string | number;
 
-/** How a keyspace's values are written. `decode(encode(v))` equals `v`; encoded bytes are immutable. */
+/** How a keyspace's values are written. What `decode` makes of the bytes that `encode` wrote equals the value. */
 export interface ValueCodec<V> {
-  encode(value: V): Buffer;
+  /** Adds the value's bytes to `to`, which holds the key already. Must not encode another row meanwhile. */
+  encode(value: V, to: ByteWriter): void;
   decode(bytes: Buffer): V;
   /** Values are never changed once made, so readers may be given the very object that was put. */
   readonly keepsPutValue?: true;
@@ -40,22 +43,22 @@ export interface Keyspace<K extends readonly KeyPart[], V> {
 /** JSON values. `undefined` fields vanish. Integers only where the type says so. */
 export function json<V>(): ValueCodec<V> {
   return {
-    encode: (value) => Buffer.from(JSON.stringify(value)),
+    encode: (value, to) => to.utf8(JSON.stringify(value)),
     decode: (bytes) => JSON.parse(bytes.toString('utf8')) as V,
   };
 }
 
 /** Raw bytes, kept as they are. */
-export const bytes: ValueCodec<Buffer> = { encode: (value) => value, decode: (value) => value };
+export const bytes: ValueCodec<Buffer> = { encode: (value, to) => to.bytes(value), decode: (value) => value };
 
 /** A string as UTF-8. */
-export const text: ValueCodec<string> = { encode: (v) => Buffer.from(v), decode: (b) => b.toString('utf8') };
+export const text: ValueCodec<string> = { encode: (v, to) => to.utf8(v), decode: (b) => b.toString('utf8') };
 
 /** A safe integer as its decimal digits: short for small ones, readable in a dump. */
 export const integer: ValueCodec<number> = {
-  encode: (v) => Buffer.from(String(v)),
+  encode: (v, to) => to.utf8(String(v)),
   decode: (b) => Number(b.toString()),
 };
 
 /** Rows whose key says everything. */
-export const presence: ValueCodec<true> = { encode: () => Buffer.alloc(0), decode: () => true };
+export const presence: ValueCodec<true> = { encode: () => {}, decode: () => true };

@@ -11,16 +11,19 @@ export interface KeyValueDb {
   close(): Promise<void>;
   getSync(key: Buffer): Buffer | undefined;
   /** Atomic; with `sync` it resolves once the bytes are on disk. */
-  batch(operations: BatchOperation[], options: { sync: boolean }): Promise<void>;
+  batch(rows: readonly BatchRow[], options: { sync: boolean }): Promise<void>;
   iterator(options: IteratorOptions): {
     nextv(size: number): Promise<[Buffer, Buffer][]>;
     close(): Promise<void>;
   };
 }
 
-export type BatchOperation =
-  | { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer }
-  | { readonly type: 'del'; readonly key: Buffer };
+/** A row of a batch. */
+export interface BatchRow {
+  readonly key: Buffer;
+  /** What is put there; undefined where the row is deleted. */
+  readonly sealed: Buffer | undefined;
+}
 
 export interface IteratorOptions {
   readonly gte: Buffer;

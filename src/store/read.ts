@@ -4,6 +4,7 @@ import type { KeyPart, Keyspace } from '#store/keyspace.js';
 import { type AnyKeyspace, type IteratorOptions, type KeyValueDb, readError, untyped } from '#store/kv.js';
 import { KEYSPACES } from '#store/schema.js';
 import type { RangeOptions, Reader, ScannedRow } from '#store/types.js';
+import type { Write } from '#store/write.js';
 import { Lru } from '#util/lru.js';
 
 /** Rows fetched from the database at a time, at most. */
@@ -12,6 +13,9 @@ const CHUNK_ROWS = 256;
 const CHUNK_BYTES = 64 * 1024;
 /** What a cached row costs beside its value: the entry and its key. */
 const CACHE_ENTRY_BYTES = 100;
+
+/** Held in a cache for a row that is not there: the search for one costs more than to find one. */
+const ABSENT = Symbol('absent');
 
 /** A key in the form that maps use; its bytes are made when they are asked for, since most reads end in a cache. */
 export class EncodedKey {
@@ -23,17 +27,6 @@ export class EncodedKey {
   get bytes(): Buffer {
     return Buffer.from(this.id, 'latin1');
   }
-}
-
-/** A row that a commit put or deleted, as the caches want to know it. */
-export interface CommittedWrite {
-  readonly keyspace: AnyKeyspace;
-  readonly key: Buffer;
-  /** Undefined where the row was deleted. */
-  readonly sealed: Buffer | undefined;
-  /** The decoded value, if somebody asked for it already. */
-  readonly decoded: unknown;
-  value(): unknown;
 }
 
 /** Reads of committed rows, with the caches of decoded values that the catalogue asks for. */
@@ -61,10 +54,13 @@ export class CommittedReader implements Reader {
     if (!keyspace.cacheBytes) return this.#read(keyspace, key.bytes);
     const cache = this.#cache(keyspace);
     const held = cache.get(key.id);
-    if (held !== undefined) return held;
+    if (held !== undefined) return held === ABSENT ? undefined : held;
     const keyBytes = key.bytes;
     const stored = this.#stored(keyBytes);
-    if (stored === undefined) return undefined;
+    if (stored === undefined) {
+      cache.set(key.id, ABSENT, keyBytes.length + CACHE_ENTRY_BYTES);
+      return undefined;
+    }
     const bytes = unseal(keyBytes, stored, keyspace);
     const value = keyspace.value.decode(bytes);
     cache.set(key.id, value, bytes.length + keyBytes.length + CACHE_ENTRY_BYTES);
@@ -72,12 +68,13 @@ export class CommittedReader implements Reader {
   }
 
   /** Tells the caches what a commit wrote. */
-  wrote(write: CommittedWrite, id: string): void {
-    const { keyspace, key, sealed } = write;
-    const bytes = sealed?.length ?? 0;
+  wrote(write: Write): void {
+    const { keyspace, id } = write;
     if (keyspace.held !== undefined) {
       this.#held.wrote(keyspace, id, () =>
-        sealed === undefined ? undefined : { id, parts: decodeKey(key).parts, value: write.value(), bytes },
+        write.isDelete
+          ? undefined
+          : { id, parts: decodeKey(write.key).parts, value: write.value(), bytes: write.sealedSize },
       );
     }
     if (!keyspace.cacheBytes) return;
@@ -85,7 +82,7 @@ export class CommittedReader implements Reader {
     // What nobody has decoded yet is decoded when it is asked for.
     const value = write.decoded;
     if (value === undefined) cache.delete(id);
-    else cache.set(id, value, bytes + id.length + CACHE_ENTRY_BYTES);
+    else cache.set(id, value, write.sealedSize + id.length + CACHE_ENTRY_BYTES);
   }
 
   /** Forgets everything held in memory. */
@@ -98,20 +95,26 @@ export class CommittedReader implements Reader {
     keyspace: Keyspace<K, V>,
     options: RangeOptions = {},
   ): AsyncGenerator<[K, V], void, undefined> {
+    for await (const rows of this.#chunks(keyspace, options)) for (const row of rows) yield row;
+  }
+
+  /** The rows of a range as they come, many at a time: a turn of an asynchronous iterator costs more than a row. */
+  async *#chunks<K extends readonly KeyPart[], V>(
+    keyspace: Keyspace<K, V>,
+    options: RangeOptions,
+  ): AsyncGenerator<Iterable<[K, V]>, void, undefined> {
     const space = untyped(keyspace);
     let bounds = boundsOf(space, options);
     if (bounds.limit === 0) return;
     const held = await this.#heldPart(space, options, bounds);
     if (held !== undefined) {
-      let left = bounds.limit;
-      for (const { parts, value } of held.rows) {
-        yield [parts as unknown as K, value as V];
-        if (--left === 0) return;
-      }
-      if (held.below === undefined) return;
+      const rows = held.rows.slice(0, bounds.limit);
+      yield rows.map(({ parts, value }) => [parts as unknown as K, value as V]);
+      const left = bounds.limit - rows.length;
+      if (held.below === undefined || left === 0) return;
       bounds = { ...bounds, lt: Buffer.from(held.below, 'latin1'), limit: left };
     }
-    for await (const row of this.#iterate(bounds)) yield decodeRow(keyspace, row);
+    for await (const rows of this.#iterate(bounds)) yield decodeRows(keyspace, rows);
   }
 
   /** What is in memory of a range, loaded first where that is worth it; undefined where the disk is to be asked. */
@@ -128,9 +131,11 @@ export class CommittedReader implements Reader {
     const newest = async (limit: number): Promise<HeldRow[]> => {
       const end = { ...boundsOf(space, { prefix: [first], reverse: true, limit }) };
       const rows: HeldRow[] = [];
-      for await (const [key, stored] of this.#iterate(end)) {
-        const [parts, value] = decodeRow(space, [key, stored]);
-        rows.push({ id: key.toString('latin1'), parts, value, bytes: stored.length });
+      for await (const found of this.#iterate(end)) {
+        for (const [key, stored] of found) {
+          const [parts, value] = decodeRow(space, [key, stored]);
+          rows.push({ id: key.toString('latin1'), parts, value, bytes: stored.length });
+        }
       }
       return rows;
     };
@@ -138,7 +143,7 @@ export class CommittedReader implements Reader {
   }
 
   /** The raw rows between two keys, in chunks. */
-  async *#iterate(bounds: IteratorOptions): AsyncGenerator<[Buffer, Buffer], void, undefined> {
+  async *#iterate(bounds: IteratorOptions): AsyncGenerator<[Buffer, Buffer][], void, undefined> {
     const iterator = this.#open(bounds);
     try {
       for (;;) {
@@ -146,7 +151,7 @@ export class CommittedReader implements Reader {
           throw readError(error);
         });
         if (rows.length === 0) return;
-        yield* rows;
+        yield rows;
       }
     } finally {
       await iterator.close();
@@ -157,9 +162,9 @@ export class CommittedReader implements Reader {
     keyspace: Keyspace<K, V>,
     options: RangeOptions & { readonly limit: number },
   ): Promise<[K, V][]> {
-    const rows: [K, V][] = [];
-    for await (const row of this.range(keyspace, options)) rows.push(row);
-    return rows;
+    const all: [K, V][] = [];
+    for await (const rows of this.#chunks(keyspace, options)) for (const row of rows) all.push(row);
+    return all;
   }
 
   /** See `Store.scan`. */
@@ -248,6 +253,14 @@ export class CommittedReader implements Reader {
 function decodeRow<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, [key, stored]: [Buffer, Buffer]): [K, V] {
   const parts = decodeKey(key).parts as unknown as K;
   return [parts, keyspace.value.decode(unseal(key, stored, untyped(keyspace)))];
+}
+
+/** Decodes each row when it is asked for: who looks for one thing stops early. */
+function* decodeRows<K extends readonly KeyPart[], V>(
+  keyspace: Keyspace<K, V>,
+  rows: readonly [Buffer, Buffer][],
+): Generator<[K, V], void, undefined> {
+  for (const row of rows) yield decodeRow(keyspace, row);
 }
 
 function boundsOf(keyspace: AnyKeyspace, options: RangeOptions): IteratorOptions {

@@ -1,4 +1,5 @@
-import { VarintReader, VarintWriter } from '#store/varint.js';
+import { ByteWriter } from '#store/byte-writer.js';
+import { VarintReader } from '#store/varint.js';
 
 /** Ways out of a branch: three bits of a key's hash. */
 export const FAN_OUT = 8;
@@ -44,7 +45,7 @@ export function wayAt(hash: number, depth: number): number {
   return (hash >>> (3 * depth)) & (FAN_OUT - 1);
 }
 
-const writer = new VarintWriter();
+const writer = new ByteWriter();
 
 /**
  * Leaf: 0, count, then keys as steps from the one before and events as distance from the node's own number. Branch:
@@ -53,21 +54,21 @@ const writer = new VarintWriter();
  */
 export function encodeNode(num: number, node: StateNode): Buffer {
   if (isLeaf(node)) {
-    writer.unsigned(0).unsigned(node.keys.length);
+    writer.restart().unsigned(0).unsigned(node.keys.length);
     let previous = 0;
     node.keys.forEach((key, i) => {
       writer.unsigned(key - previous).signed(num - node.events[i]!);
       previous = key;
     });
-    return writer.finish();
+    return writer.copy();
   }
   let ways = 0;
   node.children.forEach((child, way) => {
     if (child !== 0) ways |= 1 << way;
   });
-  writer.unsigned(ways).unsigned(node.size);
+  writer.restart().unsigned(ways).unsigned(node.size);
   for (const child of node.children) if (child !== 0) writer.unsigned(num - child);
-  return writer.finish();
+  return writer.copy();
 }
 
 export function decodeNode(num: number, bytes: Buffer): StateNode {

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { levelIn, openStore, type StoreOptions } from '#store/db.js';
-import type { BatchOperation, IteratorOptions, KeyValueDb } from '#store/kv.js';
+import type { BatchRow, IteratorOptions, KeyValueDb } from '#store/kv.js';
 import type { Store } from '#store/types.js';
 import { SimulatedClock } from '#util/clock.js';
 
@@ -74,14 +74,14 @@ export class FaultyDb implements KeyValueDb {
   getSync(key: Buffer): Buffer | undefined {
     return this.#level.getSync(key);
   }
-  async batch(operations: BatchOperation[], options: { sync: boolean }): Promise<void> {
+  async batch(rows: readonly BatchRow[], options: { sync: boolean }): Promise<void> {
     this.writes++;
     await new Promise<void>((go) => {
       if (this.#held === undefined) go();
       else this.#held.push(go);
     });
     const { fault } = this;
-    if (fault === undefined || this.faultAfterWrite) await this.#level.batch(operations, options);
+    if (fault === undefined || this.faultAfterWrite) await this.#level.batch(rows, options);
     if (fault !== undefined) throw fault;
   }
   iterator(options: IteratorOptions): ReturnType<KeyValueDb['iterator']> {

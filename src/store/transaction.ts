@@ -1,63 +1,38 @@
-import { encodeKey, seal } from '#store/codec.js';
 import type { KeyPart, Keyspace } from '#store/keyspace.js';
 import { type AnyKeyspace, untyped } from '#store/kv.js';
 import { EncodedKey } from '#store/read.js';
 import { log } from '#store/schema.js';
 import type { Fact, LogEntry, Position, Tx } from '#store/types.js';
+import { Write } from '#store/write.js';
 import { assert } from '#util/assert.js';
-
-/** One row put (`sealed` there) or deleted, not durable yet. */
-export class Write {
-  readonly key: Buffer;
-  readonly sealed: Buffer | undefined;
-  readonly keyspace: AnyKeyspace;
-  #value: unknown;
-
-  /** `value` is what was put, for keyspaces whose values never change. */
-  constructor(keyspace: AnyKeyspace, key: Buffer, sealed: Buffer | undefined, value?: unknown) {
-    this.keyspace = keyspace;
-    this.key = key;
-    this.sealed = sealed;
-    this.#value = value;
-  }
-  /**
-   * The value as a reader will find it on disk, or undefined for a deleted row. Made from the encoded bytes and not
-   * kept from `put`: what the writer does to its own object afterwards changes nothing.
-   */
-  value(): unknown {
-    if (this.sealed !== undefined) this.#value ??= this.keyspace.value.decode(this.sealed.subarray(0, -4));
-    return this.#value;
-  }
-  /** The decoded value if some reader asked for it already. */
-  get decoded(): unknown {
-    return this.#value;
-  }
-}
 
 /** What a transaction reads and takes from outside itself. */
 export interface TransactionGround {
+  /** The newest value, of what transactions have written into the map given to them first of all. */
   read(keyspace: AnyKeyspace, key: EncodedKey): unknown;
   takePosition(): Position;
 }
 
-/** The writes of one run of a transaction's function. */
+/** One run of a transaction's function. */
 export class Transaction implements Tx {
-  readonly writes = new Map<string, Write>();
   readonly entries: LogEntry[] = [];
   readonly hooks: (() => void)[] = [];
   readonly #free = new Set<Position>();
   readonly #ground: TransactionGround;
+  readonly #writes: Map<string, Write>;
+  /** What was written, in order, and what each write replaced. */
+  readonly #undo: { readonly id: string; readonly before: Write | undefined }[] = [];
   #over = false;
 
-  constructor(ground: TransactionGround) {
+  /** Rows go into `writes` at once, beside those of other transactions; `undo` takes them out again. */
+  constructor(ground: TransactionGround, writes: Map<string, Write>) {
     this.#ground = ground;
+    this.#writes = writes;
   }
 
   get<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K): V | undefined {
     this.#running();
-    const encoded = new EncodedKey(untyped(keyspace), key);
-    const own = this.writes.get(encoded.id);
-    return (own === undefined ? this.#ground.read(untyped(keyspace), encoded) : own.value()) as V | undefined;
+    return this.#ground.read(untyped(keyspace), new EncodedKey(untyped(keyspace), key)) as V | undefined;
   }
 
   has<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K): boolean {
@@ -66,16 +41,12 @@ export class Transaction implements Tx {
 
   put<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K, value: V): void {
     this.#running();
-    const bytes = encodeKey(keyspace.id, key);
-    const sealed = seal(bytes, keyspace.value.encode(value));
-    const kept = keyspace.value.keepsPutValue ? value : undefined;
-    this.writes.set(bytes.toString('latin1'), new Write(untyped(keyspace), bytes, sealed, kept));
+    this.#write(Write.row(keyspace, key, value));
   }
 
   delete<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K): void {
     this.#running();
-    const bytes = encodeKey(keyspace.id, key);
-    this.writes.set(bytes.toString('latin1'), new Write(untyped(keyspace), bytes, undefined));
+    this.#write(Write.removal(keyspace, key));
   }
 
   position(): Position {
@@ -104,6 +75,19 @@ export class Transaction implements Tx {
   end(): void {
     this.#over = true;
     this.entries.sort((a, b) => a.position - b.position);
+  }
+
+  /** Takes back all that was written. */
+  undo(): void {
+    for (const { id, before } of this.#undo.reverse()) {
+      if (before === undefined) this.#writes.delete(id);
+      else this.#writes.set(id, before);
+    }
+  }
+
+  #write(write: Write): void {
+    this.#undo.push({ id: write.id, before: this.#writes.get(write.id) });
+    this.#writes.set(write.id, write);
   }
 
   #running(): void {

@@ -35,14 +35,13 @@ async function send(
   const redaction = type === 'm.room.redaction';
   const redacts = redaction ? EventId.parse(ownString(content, 'redacts')) : undefined;
   checkSuspended(app, caller, redacts);
-  // Where a version keeps `redacts` in the content, building the event puts it there.
-  const { redacts: _, ...rest } = content;
   const request = {
     roomId: room,
     sender: caller.user,
     device: caller.device,
     type,
-    content: redaction ? rest : content,
+    // Where a version keeps `redacts` in the content, building the event puts it there.
+    content: redaction ? withoutRedacts(content) : content,
     txn: transaction(`rooms/${room}/send/${type}`, txnId),
     ...(redacts === undefined ? {} : { redacts }),
   };
@@ -52,6 +51,10 @@ async function send(
   if (num !== undefined && !redaction) app.sync.typing.stop(num, caller.user);
   app.users.presences.active(caller.user);
   return { event_id };
+}
+
+function withoutRedacts({ redacts: _, ...rest }: JsonObject): JsonObject {
+  return rest;
 }
 
 /** Message events and redactions (client-server API, Sending events to a room; Redactions). */

@@ -39,40 +39,54 @@ export const SINGLE_LEVELS = [
 
 /** Reads the levels from the create event and the power levels event of a room's state. */
 export function powerLevels(rules: RoomRules, create: Pdu | undefined, levels: Pdu | undefined): PowerLevels {
-  const creators = privilegedCreatorsOf(create, rules);
-  const content = levels?.content;
-  const users = content && ownObject(content, 'users');
-  const events = content && ownObject(content, 'events');
-  const notifications = content && ownObject(content, 'notifications');
-  const creator = create && creatorOf(create, rules);
-  const named = (name: string, otherwise: Level): Level => (content && levelIn(content, name, rules)) ?? otherwise;
-  return {
-    creators,
-    user(user) {
-      if (creators.length > 0 && (creators as readonly string[]).includes(user)) return Infinity;
-      if (content === undefined) return creator === user ? 100 : 0;
-      return (users && levelIn(users, user, rules)) ?? named('users_default', 0);
-    },
-    event(type, isState) {
-      const own = events && levelIn(events, type, rules);
-      return own ?? (isState ? named('state_default', 50) : named('events_default', 0));
-    },
-    notification(kind) {
-      return (notifications && levelIn(notifications, kind, rules)) ?? 50;
-    },
-    get ban() {
-      return named('ban', 50);
-    },
-    get kick() {
-      return named('kick', 50);
-    },
-    get invite() {
-      return named('invite', 0);
-    },
-    get redact() {
-      return named('redact', 50);
-    },
-  };
+  return new Levels(rules, create, levels);
+}
+
+class Levels implements PowerLevels {
+  readonly creators: readonly UserId[];
+  readonly #rules: RoomRules;
+  readonly #creator: string | undefined;
+  readonly #content: JsonObject | undefined;
+
+  constructor(rules: RoomRules, create: Pdu | undefined, levels: Pdu | undefined) {
+    this.creators = privilegedCreatorsOf(create, rules);
+    this.#rules = rules;
+    this.#creator = create && creatorOf(create, rules);
+    this.#content = levels?.content;
+  }
+
+  user(user: string): Level {
+    if (this.creators.length > 0 && (this.creators as readonly string[]).includes(user)) return Infinity;
+    if (this.#content === undefined) return this.#creator === user ? 100 : 0;
+    return this.#within('users', user) ?? this.#named('users_default', 0);
+  }
+  event(type: string, isState: boolean): Level {
+    const own = this.#within('events', type);
+    return own ?? (isState ? this.#named('state_default', 50) : this.#named('events_default', 0));
+  }
+  notification(kind: string): Level {
+    return this.#within('notifications', kind) ?? 50;
+  }
+  get ban(): Level {
+    return this.#named('ban', 50);
+  }
+  get kick(): Level {
+    return this.#named('kick', 50);
+  }
+  get invite(): Level {
+    return this.#named('invite', 0);
+  }
+  get redact(): Level {
+    return this.#named('redact', 50);
+  }
+
+  #named(name: string, otherwise: Level): Level {
+    return (this.#content && levelIn(this.#content, name, this.#rules)) ?? otherwise;
+  }
+  #within(name: string, key: string): Level | undefined {
+    const levels = this.#content && ownObject(this.#content, name);
+    return levels && levelIn(levels, key, this.#rules);
+  }
 }
 
 /** The level under `key`; undefined where it is absent or no level in this room version. */

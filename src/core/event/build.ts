@@ -7,10 +7,10 @@ import {
   oversizedField,
   pduFromTrusted,
 } from '#core/event/format.js';
-import { contentHashBytes, eventIdOfHash, eventSignedBytes } from '#core/event/hash.js';
+import { contentHashText, eventIdOfHash, eventSignedBytes } from '#core/event/hash.js';
 import type { Draft, Pdu, RawPdu } from '#core/event/pdu.js';
 import { EventId, type RoomId, type ServerName } from '#core/ids.js';
-import { canonicalBytes, JsonError } from '#core/json.js';
+import { canonicalJson, inCanonicalOrder, JsonError } from '#core/json.js';
 import type { JsonObject, JsonValue } from '#core/json-value.js';
 import type { RoomRules } from '#core/room-versions.js';
 import { type SigningKey, sha256 } from '#core/signing.js';
@@ -55,13 +55,13 @@ export function buildPdu(draft: Draft, place: Place): Pdu {
     if (problem !== undefined) throw new MatrixError('M_BAD_JSON', `The event holds ${problem}`);
   }
   try {
-    const hashed = contentHashBytes(json);
+    const hashed = contentHashText(json);
     json['hashes'] = { sha256: encodeBase64(sha256(hashed)) };
     const signed = eventSignedBytes(json, rules);
     const signatures = { [place.serverName]: { [place.key.id]: place.key.sign(signed) } };
     json['signatures'] = signatures;
     const size =
-      hashed.length + HASHES_BYTES + canonicalBytes({ signatures }).length + unsignedSize(draft.unsigned) - 1;
+      Buffer.byteLength(hashed) + HASHES_BYTES + canonicalSize({ signatures }) + unsignedSize(draft.unsigned) - 1;
     if (size > MAX_EVENT_BYTES) throw new MatrixError('M_TOO_LARGE', 'The event is too large');
     const id =
       rules.eventIdFormat === 'server' ? EventId.of(json['event_id'] as string) : eventIdOfHash(sha256(signed), rules);
@@ -77,29 +77,42 @@ export function buildPdu(draft: Draft, place: Place): Pdu {
 
 /** What `"unsigned":…,` adds to the event's size. */
 function unsignedSize(unsigned: JsonObject | undefined): number {
-  return unsigned === undefined ? 0 : canonicalBytes({ unsigned }).length - 1;
+  return unsigned === undefined ? 0 : canonicalSize({ unsigned }) - 1;
 }
 
-/** The event that `draft` makes at `place`, without hashes and signatures. */
-export function eventTemplate(draft: Draft, place: Place): Record<string, JsonValue> & RawPdu {
+function canonicalSize(object: JsonObject): number {
+  return Buffer.byteLength(canonicalJson(object));
+}
+
+/**
+ * The event that `draft` makes at `place`, without hashes and signatures: these are there, undefined. Its keys are in the order
+ * of canonical JSON, since it is written so three times.
+ */
+export function eventTemplate(draft: Draft, place: Place): Template {
   const { rules } = place;
   const inContent = draft.redacts !== undefined && rules.redactsInContent;
-  const json: Record<string, JsonValue> = {
-    type: draft.type,
-    sender: draft.sender,
-    content: inContent ? ({ ...draft.content, redacts: draft.redacts } as JsonObject) : draft.content,
-    origin_server_ts: draft.origin_server_ts ?? place.originServerTs,
-    depth: Math.min(place.depth, MAX_DEPTH),
-    prev_events: wireReferences(place.prevEvents, place),
+  const content = inContent ? ({ ...draft.content, redacts: draft.redacts } as JsonObject) : draft.content;
+  const json: Template = {
     auth_events: wireReferences(place.authEvents, place),
+    content: inCanonicalOrder(content),
+    depth: Math.min(place.depth, MAX_DEPTH),
   };
-  if (place.roomId !== undefined) json['room_id'] = place.roomId;
-  if (draft.state_key !== undefined) json['state_key'] = draft.state_key;
-  if (draft.redacts !== undefined && !inContent) json['redacts'] = draft.redacts;
-  if (draft.unsigned !== undefined) json['unsigned'] = draft.unsigned;
   if (rules.eventIdFormat === 'server') json['event_id'] = `$${place.opaqueId}:${place.serverName}`;
+  json['hashes'] = undefined;
+  json['origin_server_ts'] = draft.origin_server_ts ?? place.originServerTs;
+  json['prev_events'] = wireReferences(place.prevEvents, place);
+  if (draft.redacts !== undefined && !inContent) json['redacts'] = draft.redacts;
+  if (place.roomId !== undefined) json['room_id'] = place.roomId;
+  json['sender'] = draft.sender;
+  json['signatures'] = undefined;
+  if (draft.state_key !== undefined) json['state_key'] = draft.state_key;
+  json['type'] = draft.type;
+  if (draft.unsigned !== undefined) json['unsigned'] = draft.unsigned;
   return json;
 }
+
+/** An event on its way. */
+type Template = Record<string, JsonValue | undefined> & RawPdu;
 
 function wireReferences(ids: readonly EventId[], place: Place): JsonValue {
   if (place.rules.eventIdFormat !== 'server') return ids;

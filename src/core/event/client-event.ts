@@ -3,11 +3,11 @@ import type { JsonObject, JsonValue } from '#core/json-value.js';
 
 export interface ClientEventOptions {
   /** Becomes `unsigned`; nothing of the PDU's own `unsigned` is shown. */
-  readonly unsigned?: JsonObject;
+  readonly unsigned?: JsonObject | undefined;
   /** Leaves `room_id` out, as events inside a sync response's room have it. */
-  readonly withoutRoomId?: boolean;
+  readonly withoutRoomId?: boolean | undefined;
   /** The redaction, in client format, that emptied this event: `unsigned.redacted_because`. */
-  readonly redactedBecause?: JsonObject;
+  readonly redactedBecause?: JsonObject | undefined;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { RawPdu } from '#core/event/pdu.js';
 import { redactPdu } from '#core/event/redact.js';
 import { EventId } from '#core/ids.js';
-import { canonicalBytesWithout } from '#core/json.js';
+import { canonicalJsonWithout } from '#core/json.js';
 import { ownString } from '#core/json-value.js';
 import type { RoomRules } from '#core/room-versions.js';
 import { sha256, signedBytes } from '#core/signing.js';
@@ -9,9 +9,9 @@ import { encodeBase64, encodeBase64Url } from '#util/base64.js';
 
 const NOT_HASHED = ['unsigned', 'signatures', 'hashes'] as const;
 
-/** The bytes that the content hash covers: all of the event but `unsigned`, `signatures` and `hashes`. */
-export function contentHashBytes(raw: RawPdu): Buffer {
-  return canonicalBytesWithout(raw, NOT_HASHED);
+/** What the content hash covers, before it is UTF-8: all of the event but `unsigned`, `signatures` and `hashes`. */
+export function contentHashText(raw: RawPdu): string {
+  return canonicalJsonWithout(raw, NOT_HASHED);
 }
 
 /**
@@ -19,7 +19,7 @@ export function contentHashBytes(raw: RawPdu): Buffer {
  * where the event has no canonical form.
  */
 export function contentHash(raw: RawPdu): string {
-  return encodeBase64(sha256(contentHashBytes(raw)));
+  return encodeBase64(sha256(contentHashText(raw)));
 }
 
 /**

@@ -2,22 +2,23 @@ import type { RawPdu } from '#core/event/pdu.js';
 import { isObject, type JsonObject, type JsonValue, own, ownObject } from '#core/json-value.js';
 import type { RoomRules } from '#core/room-versions.js';
 
+// All in the order of canonical JSON, so that the redacted event is in it too if its content is.
 const KEPT = [
+  'auth_events',
+  'content',
+  'depth',
   'event_id',
-  'type',
+  'hashes',
+  'origin_server_ts',
+  'prev_events',
   'room_id',
   'sender',
-  'state_key',
-  'content',
-  'hashes',
   'signatures',
-  'depth',
-  'prev_events',
-  'auth_events',
-  'origin_server_ts',
+  'state_key',
+  'type',
 ] as const;
-/** Before version 11 these were kept as well. */
-const KEPT_WITH_OLD = [...KEPT, 'prev_state', 'origin', 'membership'] as const;
+/** Before version 11 more was kept. */
+const KEPT_WITH_OLD = [...KEPT, 'membership', 'origin', 'prev_state'].sort();
 
 const POWER_LEVELS = [
   'ban',
@@ -29,18 +30,19 @@ const POWER_LEVELS = [
   'users',
   'users_default',
 ] as const;
+const POWER_LEVELS_AND_INVITE = [...POWER_LEVELS, 'invite'].sort();
 
 /** The keys of `content` that redaction keeps, by event type and room version (rooms/v1, v6, v8, v9, v11, Redactions). */
 function keptContentKeys(type: string, rules: RoomRules): readonly string[] {
   switch (type) {
     case 'm.room.member':
-      return rules.redactionKeepsAuthorisedVia ? ['membership', 'join_authorised_via_users_server'] : ['membership'];
+      return rules.redactionKeepsAuthorisedVia ? ['join_authorised_via_users_server', 'membership'] : ['membership'];
     case 'm.room.create':
       return ['creator'];
     case 'm.room.join_rules':
-      return rules.restrictedJoin ? ['join_rule', 'allow'] : ['join_rule'];
+      return rules.restrictedJoin ? ['allow', 'join_rule'] : ['join_rule'];
     case 'm.room.power_levels':
-      return rules.updatedRedaction ? [...POWER_LEVELS, 'invite'] : POWER_LEVELS;
+      return rules.updatedRedaction ? POWER_LEVELS_AND_INVITE : POWER_LEVELS;
     case 'm.room.aliases':
       return rules.aliasesAreSpecial ? ['aliases'] : [];
     case 'm.room.history_visibility':
