@@ -40,6 +40,20 @@ const undiciApart = {
   },
 };
 
+/** fastify loads HTTP/2 though we never ask it for a server: 5 ms of each start. It gets one that is loaded when used. */
+const http2WhenUsed = {
+  name: 'http2-when-used',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:http2$/ }, ({ namespace }) =>
+      namespace === 'http2' ? undefined : { path: 'node:http2', namespace: 'http2' },
+    );
+    onLoad({ filter: /.*/, namespace: 'http2' }, () => ({
+      contents: `const when = (name) => (...given) => require('node:http2')[name](...given);
+        module.exports = { createServer: when('createServer'), createSecureServer: when('createSecureServer') };`,
+    }));
+  },
+};
+
 rmSync(OUT, { recursive: true, force: true });
 await Promise.all([
   // One script, and not a module: only scripts can be given code that was compiled before. It is a function of what Node
@@ -55,7 +69,7 @@ await Promise.all([
       js: "(function (require, __filename) { const bundleUrl = require('node:url').pathToFileURL(__filename).href;",
     },
     footer: { js: '})' },
-    plugins: [levelInItsPlace, undiciApart],
+    plugins: [levelInItsPlace, undiciApart, http2WhenUsed],
   }),
   build({
     ...COMMON,

@@ -26,6 +26,8 @@ export type StepResult<Name extends StepName> = Awaited<ReturnType<(typeof STEPS
 const OWNER = 'owner';
 const LARGE_ROOM = 'large room';
 const SYNC = '/_matrix/client/v3/sync';
+/** How long requests are made before those that are timed, at most. */
+const WARM_UP_MS = 3_000;
 
 async function roomsOf(world: World, user: User, count: number): Promise<string[]> {
   const rooms = world.rooms.get(user.id) ?? [];
@@ -46,7 +48,7 @@ interface Boxed {
 async function whoami(world: World, { count, atOnce, withinMs }: Boxed): Promise<Done> {
   const user = await world.user(OWNER);
   const work = (): Promise<Buffer> => world.bytes('GET', '/_matrix/client/v3/account/whoami', user);
-  await drive(Math.min(200, count), atOnce, work);
+  await drive(count, atOnce, work, WARM_UP_MS);
   return drive(count, atOnce, work, withinMs);
 }
 
