@@ -121,8 +121,8 @@ async function accounts(run: Run, generator: Generator, name: string, rooms: num
 async function sends(run: Run, subject: Subject, generator: Generator, amounts: Amounts): Promise<number> {
   const { usage, database } = subject;
   await generator.run('prepareRooms', { rooms: SEVERAL });
-  await generator.run('send', WARM_UP);
   const diskBefore = await subject.diskBytes?.();
+  const warmUp = await generator.run('send', WARM_UP);
   const cpuBefore = usage?.cpuSeconds();
   const databaseBefore = database?.usage.cpuSeconds() ?? 0;
   const inOneRoom = await sendsInto(run, generator, 1, amounts.sends, amounts.withinMs);
@@ -133,7 +133,7 @@ async function sends(run: Run, subject: Subject, generator: Generator, amounts: 
     if (database !== undefined) run.note(`CPU s per 10,000 sends, ${database.name} alone`, (apart / events) * 10_000);
   }
   if (subject.diskBytes !== undefined && diskBefore !== undefined) {
-    run.note('disk bytes per event', ((await subject.diskBytes()) - diskBefore) / events);
+    run.note('disk bytes per event', ((await subject.diskBytes()) - diskBefore) / (warmUp.count + events));
   }
   return inOneRoom;
 }
