@@ -11,10 +11,19 @@ function check(holds: boolean, what: string): asserts holds {
   if (!holds) throw new Error(what);
 }
 
-/** Every line of `said` is in `lines`, decrypted. */
-function readsAll(lines: readonly EncryptedLine[], said: ReadonlyMap<string, string>): boolean {
-  const read = new Map(lines.map(({ id, body }) => [id, body]));
-  return [...said].every(([id, body]) => read.get(id) === body);
+/** What of `said` is not in `lines` as it was said, and what in `lines` can't be decrypted. */
+function unread(lines: readonly EncryptedLine[], said: ReadonlyMap<string, string>): string[] {
+  const read = new Map(lines.map((line) => [line.id, line]));
+  const problems: string[] = [];
+  for (const [id, body] of said) {
+    const line = read.get(id);
+    if (line === undefined) problems.push(`${id} is missing: ${body}`);
+    else if (line.body !== undefined && line.body !== body) problems.push(`${id} reads ${line.body}: ${body}`);
+  }
+  for (const { id, body, failure } of lines) {
+    if (body === undefined) problems.push(`${id} is not decrypted (${failure}): ${said.get(id) ?? 'never said'}`);
+  }
+  return problems;
 }
 
 /** Waits until all `devices` have decrypted all that was said, and no line stays that they can't. */
@@ -24,10 +33,12 @@ async function allRead(
   said: ReadonlyMap<string, string>,
 ): Promise<void> {
   for (const device of devices) {
-    await waitFor(`${device.name} reads all lines`, async () => {
-      const lines = await device.read(room);
-      return readsAll(lines, said) && lines.every(({ body }) => body !== undefined);
-    });
+    let problems: string[] = [];
+    const isDone = async (): Promise<boolean> => {
+      problems = unread(await device.read(room), said);
+      return problems.length === 0;
+    };
+    await waitFor(() => `${device.name} reads all lines: ${problems.join('; ')}`, isDone);
   }
 }
 
@@ -282,6 +293,16 @@ export async function converseThroughKills(
     await bob.client.joinRoom(room);
     await membersAre([alice, bob], room, [alice.userId, bob.userId]);
     const said = new Map<string, string>();
+    const say = async (device: EncryptedDevice, body: string): Promise<void> => {
+      said.set(await device.say(room, body), body);
+    };
+    // They have talked before. A device that is reached by a new Olm session sends the other its room key once more, and of
+    // two copies that come in one sync matrix-rust-sdk keeps the last, which begins later: the first lines can't be read,
+    // whatever the server does. That would be so here where both made sessions while the server was away.
+    for (const device of [alice, bob]) {
+      await say(device, `${device.name} says hello`);
+      await allRead([alice, bob], room, said);
+    }
     for (let kill = 1; kill <= KILLS; kill++) {
       const victim = kill % 2 === 0 ? alice : bob;
       let skip = Math.floor(random() * 4);
@@ -298,8 +319,7 @@ export async function converseThroughKills(
       for (const device of [alice, bob]) await device.crypto.forceDiscardSession(room);
       for (let line = 1; line <= 3 || !isKilled; line++) {
         for (const device of [alice, bob]) {
-          const body = `${device.name}, line ${line} of round ${kill}`;
-          said.set(await device.say(room, body), body);
+          await say(device, `${device.name}, line ${line} of round ${kill}`);
         }
       }
     }

@@ -45,20 +45,24 @@ export interface Person {
 export interface EncryptedLine {
   readonly id: string;
   readonly body: string | undefined;
+  /** Why it could not. */
+  readonly failure: string | null;
   /** Megolm session that it was encrypted with. */
   readonly session: string;
 }
 
-/** Asks until `ask` answers with something true, and returns that. */
+/** Asks until `ask` answers with something true, and returns that. `what` says what was waited for, once it was in vain. */
 export async function waitFor<T>(
-  what: string,
+  what: string | (() => string),
   ask: () => T | Promise<T | undefined | false> | undefined | false,
 ): Promise<T> {
   const deadline = performance.now() + WAIT_MS;
   for (;;) {
     const answer = await ask();
     if (answer !== undefined && answer !== false) return answer as T;
-    if (performance.now() > deadline) throw new Error(`in vain waited until ${what}`);
+    if (performance.now() > deadline) {
+      throw new Error(`in vain waited until ${typeof what === 'string' ? what : what()}`);
+    }
     await new Promise((again) => setTimeout(again, POLL_MS));
   }
 }
@@ -285,7 +289,8 @@ export class EncryptedDevice {
       await this.client.decryptEventIfNeeded(event);
       if (!event.isDecryptionFailure() && event.getType() !== EventType.RoomMessage) continue;
       const body = event.isDecryptionFailure() ? undefined : event.getContent()['body'];
-      lines.push({ id: event.getId() as string, body, session: event.getWireContent()['session_id'] });
+      const failure = event.decryptionFailureReason;
+      lines.push({ id: event.getId() as string, body, failure, session: event.getWireContent()['session_id'] });
     }
     return lines;
   }
