@@ -7,9 +7,10 @@ import { Script } from 'node:vm';
 
 // Memory before speed, since both can be had: see docs/benchmarks/server.md for what each of these gives and costs. V8 would
 // let its nursery of young objects grow to 16 MB while modules load, and let the heap quadruple before it looks for what
-// can go. Set before anything else loads.
+// can go. When to look at rest is decided in `cli/rest.ts`, earlier than V8 would. Set before anything else loads.
 setFlagsFromString('--semi-space-growth-factor=1');
 setFlagsFromString('--heap-growing-percent=30');
+setFlagsFromString('--no-memory-reducer');
 
 // The bundle, and what V8 compiled of it when it was made (docs/decisions/0011-compile-cache.md). Where this is another V8, it
 // compiles anew.

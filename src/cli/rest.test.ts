@@ -3,15 +3,17 @@ import { test } from 'node:test';
 import { collectAtRest, thisProcess } from '#cli/rest.js';
 import { SimulatedClock } from '#util/clock.js';
 
-/** Runs through ticks with these busy shares; tells after which of them garbage was collected. */
-function collectedAfter(shares: readonly number[], heapBytes = 1e6): number[] {
+/** Runs through ticks with these busy shares; tells in which of them a collection began and ended. */
+function collectedIn(shares: readonly number[]): [begun: number, ended: number | undefined][] {
   const clock = new SimulatedClock();
-  const collected: number[] = [];
+  const collected: [number, number | undefined][] = [];
   let ticks = 0;
   const stop = collectAtRest(clock, {
     busyShare: () => shares[ticks++] ?? 0,
-    heapBytes: () => heapBytes,
-    collect: () => collected.push(ticks - 1),
+    beginCollecting: () => collected.push([ticks - 1, undefined]),
+    endCollecting: () => {
+      collected.at(-1)![1] = ticks - 1;
+    },
   });
   for (const _ of shares) clock.advance(500);
   stop();
@@ -21,25 +23,40 @@ function collectedAfter(shares: readonly number[], heapBytes = 1e6): number[] {
 }
 
 test('garbage is collected once when work is followed by rest', () => {
-  assert.deepEqual(collectedAfter([0.9, 0.3, 0.01, 0, 0, 0.5, 0.1, 0, 0]), [2, 7]);
+  assert.deepEqual(collectedIn([0.9, 0.3, 0.01, 0, 0, 0.5, 0.1, 0, 0, 0]), [
+    [2, 3],
+    [7, 8],
+  ]);
 });
 
 test('starting is work', () => {
-  assert.deepEqual(collectedAfter([0.1, 0, 0]), [1]);
+  assert.deepEqual(collectedIn([0.1, 0, 0]), [[1, 2]]);
 });
 
 test('a few requests every now and then are no work', () => {
-  assert.deepEqual(collectedAfter([0, 0.1, 0, 0.15, 0, 0.05, 0]), [0]);
+  assert.deepEqual(collectedIn([0, 0, 0.1, 0, 0.15, 0, 0.05, 0]), [[0, 1]]);
 });
 
-test('a heap that would hold the event loop for long is left to V8', () => {
-  assert.deepEqual(collectedAfter([0.9, 0, 0], 100e6), []);
+test('many of them are', () => {
+  const spread = Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? 0.19 : 0));
+  // 95 ms each: the twenty-second makes two seconds.
+  assert.deepEqual(collectedIn([0, 0, ...spread]), [
+    [0, 1],
+    [2 + 2 * 21 + 1, 2 + 2 * 22],
+  ]);
 });
 
-test('what nothing holds any more is gone once garbage is collected', async () => {
+test('collecting is no work, however busy the loop is with it', () => {
+  assert.deepEqual(collectedIn([0, 0.3, 0, 0]), [[0, 1]]);
+});
+
+test('what nothing holds any more is gone once garbage is collected', { timeout: 30_000 }, async () => {
+  // Weak references are looked at only when the whole heap is. One holds on to its object until the turn that made it is over.
   const held = ((): WeakRef<object> => new WeakRef({}))();
-  // A weak reference holds on to its object until the turn that made it is over.
-  await new Promise((resolve) => setImmediate(resolve));
-  thisProcess().collect();
-  assert.equal(held.deref(), undefined);
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  await turn();
+  const process = thisProcess();
+  process.beginCollecting();
+  while (held.deref() !== undefined) await turn();
+  process.endCollecting();
 });

@@ -1,38 +1,48 @@
-import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Clock, Timer } from '#util/clock.js';
 
 const TICK_MS = 500;
-/** Shares of a tick for which the event loop was busy: from the one on there was work, up to the other there is rest. */
+/** Share of a tick for which the event loop was busy: from this on there was work. */
 const WORK = 0.2;
+/** So much of it is work too, however thinly it was spread: twenty times what collecting takes. */
+const WORK_MS = 2_000;
+/** Up to this share of a tick there is rest. */
 const REST = 0.02;
-/** Looking through a heap takes a millisecond a megabyte. A larger one is left to V8, which does it in small steps. */
-const LARGEST_HEAP_BYTES = 48 << 20;
 
 /** What is read of this process, and done to it. */
 export interface Collected {
   /** The share of the time since the last call, or since the start, for which the event loop was busy. */
   busyShare(): number;
-  /** What is in the heap now, garbage included. */
-  heapBytes(): number;
-  collect(): void;
+  /** Has V8 look through the heap, in steps of some milliseconds between whatever else happens. */
+  beginCollecting(): void;
+  /** Leaves it to V8 again when to look. */
+  endCollecting(): void;
 }
 
 /**
  * Has garbage collected once when work is followed by rest, the work of starting included: V8 itself waits for ten seconds and
  * more, and until then a burst of requests stands in the memory that an operator sees (docs/benchmarks/server.md). Some
- * requests every now and then are no work in this sense and cause nothing. Returns what stops it.
+ * requests every now and then are no work in this sense and cause nothing, until they add up. Returns what stops it.
  */
 export function collectAtRest(clock: Clock, process: Collected = thisProcess()): () => void {
-  let hasWorked = true;
+  let workMs = WORK_MS;
+  let isCollecting = false;
   let timer: Timer;
   const tick = (): void => {
     timer = clock.after(TICK_MS, tick);
     const share = process.busyShare();
-    if (share >= WORK) hasWorked = true;
-    if (share > REST || !hasWorked) return;
-    hasWorked = false;
-    if (process.heapBytes() <= LARGEST_HEAP_BYTES) process.collect();
+    if (isCollecting) {
+      isCollecting = false;
+      process.endCollecting();
+      // The collection itself is no work.
+      return;
+    }
+    workMs += share >= WORK ? WORK_MS : share * TICK_MS;
+    if (share > REST || workMs < WORK_MS) return;
+    workMs = 0;
+    isCollecting = true;
+    process.beginCollecting();
   };
   timer = clock.after(TICK_MS, tick);
   return () => timer.cancel();
@@ -41,10 +51,7 @@ export function collectAtRest(clock: Clock, process: Collected = thisProcess()):
 /** The process that this runs in, as V8 and libuv know it. */
 export function thisProcess(): Collected {
   let last = performance.eventLoopUtilization();
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  // What V8 compiles is good for the options that it was compiled with (docs/decisions/0011-compile-cache.md).
-  setFlagsFromString('--no-expose-gc');
+  let collect: ((options: { type: 'minor' }) => void) | undefined;
   return {
     busyShare() {
       const now = performance.eventLoopUtilization();
@@ -52,7 +59,25 @@ export function thisProcess(): Collected {
       last = now;
       return utilization;
     },
-    heapBytes: () => getHeapStatistics().used_heap_size,
-    collect,
+    beginCollecting() {
+      // After each look at the young objects V8 asks whether to begin with the old ones: now it does, and it moves together
+      // what it finds on half empty pages, so that the others can be given back.
+      setFlagsFromString('--incremental-marking-soft-trigger=1');
+      setFlagsFromString('--compact-on-every-full-gc');
+      collect ??= exposeGc();
+      collect({ type: 'minor' });
+    },
+    endCollecting() {
+      setFlagsFromString('--no-compact-on-every-full-gc');
+      setFlagsFromString('--incremental-marking-soft-trigger=0');
+    },
   };
+}
+
+function exposeGc(): (options: { type: 'minor' }) => void {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc');
+  // What V8 compiles is good for the options that it was compiled with (docs/decisions/0011-compile-cache.md).
+  setFlagsFromString('--no-expose-gc');
+  return collect;
 }
