@@ -6,12 +6,14 @@ import { build } from 'esbuild';
 const OUT = 'dist/bundle';
 /** Packages with parts of native code, which must stay where npm has put them. */
 const NATIVE = ['@node-rs/argon2', 'sharp', 'classic-level/package.json'];
+/** Parts of fastify that it loads only where they are used, and here they are not. The text of the bundle stays in memory. */
+const UNUSED = ['@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler', 'light-my-request'];
 const COMMON = {
   outdir: OUT,
   bundle: true,
   platform: 'node',
   target: 'node20.19',
-  external: NATIVE,
+  external: [...NATIVE, ...UNUSED],
   // Names stay, so that a stack trace can be read; the white space between them is a third of the text, which stays in memory.
   minifyWhitespace: true,
   lineLimit: 160,
@@ -40,17 +42,42 @@ const undiciApart = {
   },
 };
 
-/** fastify loads HTTP/2 though we never ask it for a server: 5 ms of each start. It gets one that is loaded when used. */
-const http2WhenUsed = {
-  name: 'http2-when-used',
+/**
+ * What most starts load and never use, some 20 ms of each: here it is loaded when one of these names is first asked for. A
+ * consumer that takes a name when it is loaded itself would load it then.
+ */
+const WHEN_USED = {
+  'node:child_process': ['fork'],
+  'node:http2': ['createServer', 'createSecureServer'],
+  'node:https': ['createServer'],
+  'node:tls': ['rootCertificates'],
+  semver: ['coerce', 'gt', 'satisfies'],
+};
+/** The same of modules that are used at once, but of which little is. */
+const IN_SHORT = {
+  // All its users here call it with a condition.
+  assert: "module.exports = (holds, message) => holds || require('node:assert')(holds, message);",
+  perf_hooks: 'module.exports = { performance };',
+  // The program runs on the main thread only.
+  worker_threads:
+    "module.exports = { isMainThread: true, get Worker() { return require('node:worker_threads').Worker; } };",
+  'thread-stream': "module.exports = function (...given) { return new (require('thread-stream'))(...given); };",
+};
+const loadedWhenUsed = {
+  name: 'loaded-when-used',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node:http2$/ }, ({ namespace }) =>
-      namespace === 'http2' ? undefined : { path: 'node:http2', namespace: 'http2' },
-    );
-    onLoad({ filter: /.*/, namespace: 'http2' }, () => ({
-      contents: `const when = (name) => (...given) => require('node:http2')[name](...given);
-        module.exports = { createServer: when('createServer'), createSecureServer: when('createSecureServer') };`,
-    }));
+    const sources = new Map();
+    for (const [id, names] of Object.entries(WHEN_USED)) {
+      const members = names.map((name) => `get ${name}() { return require('${id}').${name}; }`);
+      sources.set(id, `module.exports = { ${members.join(', ')} };`);
+    }
+    for (const [id, source] of Object.entries(IN_SHORT)) sources.set(id, source).set(`node:${id}`, source);
+    onResolve({ filter: /^[\w:-]+$/ }, ({ path, namespace }) => {
+      if (!sources.has(path)) return undefined;
+      // From in there it is what Node finds.
+      return namespace === 'when-used' ? { path, external: true } : { path, namespace: 'when-used' };
+    });
+    onLoad({ filter: /.*/, namespace: 'when-used' }, ({ path }) => ({ contents: sources.get(path) }));
   },
 };
 
@@ -69,7 +96,7 @@ await Promise.all([
       js: "(function (require, __filename) { const bundleUrl = require('node:url').pathToFileURL(__filename).href;",
     },
     footer: { js: '})' },
-    plugins: [levelInItsPlace, undiciApart, http2WhenUsed],
+    plugins: [levelInItsPlace, undiciApart, loadedWhenUsed],
   }),
   build({
     ...COMMON,
