@@ -48,6 +48,11 @@ export function json<V>(): ValueCodec<V> {
   };
 }
 
+/** As `json`, of values that nobody changes once they are put, and with no field that is `undefined`. */
+export function immutableJson<V>(): ValueCodec<V> {
+  return { ...json<V>(), keepsPutValue: true };
+}
+
 /** Raw bytes, kept as they are. */
 export const bytes: ValueCodec<Buffer> = { encode: (value, to) => to.bytes(value), decode: (value) => value };
 

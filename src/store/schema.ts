@@ -1,7 +1,17 @@
 import type { DeviceId, EventId, RoomId, UserId } from '#core/ids.js';
 import type { JsonObject, JsonValue } from '#core/json-value.js';
 import { eventRow, type StoredEvent } from '#store/event-row.js';
-import { bytes, integer, json, type KeyPart, type Keyspace, presence, text, type ValueCodec } from '#store/keyspace.js';
+import {
+  bytes,
+  immutableJson,
+  integer,
+  json,
+  type KeyPart,
+  type Keyspace,
+  presence,
+  text,
+  type ValueCodec,
+} from '#store/keyspace.js';
 import type { EventNum, Fact, Order, Position, RoomNum, StateRoot } from '#store/types.js';
 
 /**
@@ -42,9 +52,11 @@ export const journal = keyspace<[sequence: number], { check: number; bytes: numb
     writer: 'store/commit.ts',
   },
 );
-export const log = keyspace<[position: Position], Fact>(3, 'log', ['position'], json(), {
+export const log = keyspace<[position: Position], Fact>(3, 'log', ['position'], immutableJson(), {
   purpose: 'The one log: what happened, in order. A fact that a newer one replaces is taken out.',
   writer: 'store/transaction.ts',
+  // The newest few, which every sync that they wake asks for.
+  cacheBytes: 1 << 16,
 });
 
 // ---- 10 … 39: rooms -----------------------------------------------------------------------------------------------
@@ -71,7 +83,7 @@ export interface RoomHead {
   /** Order of the oldest event held; backfilled events go below it. */
   readonly oldest: Order;
 }
-export const rooms = keyspace<[room: RoomNum], RoomHead>(11, 'rooms', ['roomNum'], json(), {
+export const rooms = keyspace<[room: RoomNum], RoomHead>(11, 'rooms', ['roomNum'], immutableJson(), {
   purpose: 'Head of a room: version, forward extremities, current state, tip.',
   writer: 'rooms/append.ts',
   cacheBytes: 1 << 21,
@@ -136,6 +148,7 @@ export const members = keyspace<[room: RoomNum, user: string], Member>(18, 'memb
   purpose: 'Membership now of every user that a room has a member event for.',
   writer: 'store/members.ts',
   derivedFrom: 'rooms, events',
+  cacheBytes: 1 << 18,
   held: { rows: 100, bytes: 1 << 20, whole: true },
 });
 export interface Membership {
@@ -159,6 +172,7 @@ export const memberships = keyspace<[user: string, room: RoomNum], Membership>(
     purpose: "A local user's membership in each room, with its position in the log.",
     writer: 'store/members.ts',
     derivedFrom: 'rooms, events',
+    cacheBytes: 1 << 18,
   },
 );
 export const redactions = keyspace<[event: EventId], EventId>(
@@ -486,6 +500,7 @@ export const accountData = keyspace<[user: string, room: string, type: string], 
   {
     purpose: 'Account data, global where roomId is "" and of a room otherwise; tags, push rules and read markers too.',
     writer: 'users/account-data.ts',
+    cacheBytes: 1 << 18,
   },
 );
 export const filters = keyspace<[user: string, id: string], JsonObject>(50, 'filters', ['userId', 'filterId'], json(), {
@@ -590,7 +605,7 @@ export const unread = keyspace<[user: string, room: RoomNum], UnreadCounts>(
   61,
   'unread',
   ['userId', 'roomNum'],
-  json(),
+  immutableJson(),
   {
     purpose: 'Sums over notices, so that a sync reads one row a room.',
     writer: 'sync/unread.ts',
@@ -1005,7 +1020,12 @@ export const inboxCounts = keyspace<[user: string, device: string], number>(
   'inboxCounts',
   ['userId', 'deviceId'],
   integer,
-  { purpose: 'How many messages an inbox holds.', writer: 'users/to-device.ts', derivedFrom: 'toDevice' },
+  {
+    purpose: 'How many messages an inbox holds.',
+    writer: 'users/to-device.ts',
+    derivedFrom: 'toDevice',
+    cacheBytes: 1 << 16,
+  },
 );
 export const keyedDevices = keyspace<[user: string], readonly string[]>(82, 'keyedDevices', ['userId'], json(), {
   purpose: 'Devices of a user that have identity keys, in one row, so that a key query makes point reads only.',
