@@ -36,5 +36,5 @@ VOLUME /data
 EXPOSE 8008
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
   CMD ["node", "-e", "const port = process.env.RUNNEL_LISTEN.split(',')[0].split(':').pop(); fetch(`http://127.0.0.1:${port}/health`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "/app/dist/main.js"]
+ENTRYPOINT ["node", "--no-memory-reducer", "/app/dist/main.js"]
 CMD ["serve"]

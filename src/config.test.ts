@@ -63,6 +63,15 @@ test('listen takes several addresses, IPv6 among them, from text and from a TOML
   assert.deepEqual(load({ files, flags: { config: 'f' } }).config.listen, wanted);
 });
 
+test('networks are addresses of either family, with as many bits as fit', () => {
+  const given = ['10.0.0.0/8', '192.0.2.1', '::1', '2001:db8::/128', '::ffff:10.0.0.1'];
+  assert.deepEqual(load({ env: { RUNNEL_TRUSTED_PROXIES: given.join(', ') } }).config.trustedProxies, given);
+  for (const wrong of ['10.0.0/8', '10.0.0.0/33', '::1/129', '::g', '1::2::3', '::1/8/8', 'localhost']) {
+    const [problem] = problems({ env: { RUNNEL_TRUSTED_PROXIES: wrong } });
+    assert.ok(problem?.includes(`'${wrong}' is no address and no network`), problem);
+  }
+});
+
 test('an unknown name is refused with the nearest known one, wherever it stands', () => {
   assert.match(problems({ env: { RUNNEL_SERVERNAME: 'x' } })[0]!, /RUNNEL_SERVERNAME.*'RUNNEL_SERVER_NAME'/);
   assert.match(

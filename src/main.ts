@@ -7,7 +7,8 @@ import { Script } from 'node:vm';
 
 // Memory before speed, since both can be had: see docs/benchmarks/server.md for what each of these gives and costs. V8 would
 // let its nursery of young objects grow to 16 MB while modules load, and let the heap quadruple before it looks for what
-// can go. When to look at rest is decided in `cli/rest.ts`, earlier than V8 would. Set before anything else loads.
+// can go. Set before anything else loads. The last is on the command line too (scripts/start.sh), where alone it has an
+// effect; said here as well, the compiled code fits both.
 setFlagsFromString('--semi-space-growth-factor=1');
 setFlagsFromString('--heap-growing-percent=30');
 setFlagsFromString('--no-memory-reducer');

@@ -22,9 +22,9 @@ export function runnel(directory: string, port: number, sharedSecret: string, fl
   const main = resolve(import.meta.dirname, '../../../dist/main.js');
   return {
     command: process.execPath,
-    args: [...flags, main, 'serve'],
+    // As scripts/start.sh and the image have it, and the environment.
+    args: ['--no-memory-reducer', ...flags, main, 'serve'],
     env: {
-      // As scripts/start.sh and the image have them.
       MALLOC_ARENA_MAX: '2',
       MALLOC_MMAP_THRESHOLD_: '131072',
       MALLOC_TRIM_THRESHOLD_: '131072',
