@@ -3,6 +3,7 @@ import { CHECKS } from '#cli/keyspace-checks.js';
 import { MatrixError } from '#core/errors.js';
 import type { UserId } from '#core/ids.js';
 import { boolean, integer, object, optional, string } from '#core/schema.js';
+import { type SigningKey, tweetnaclAgrees } from '#core/signing.js';
 import type { Media } from '#media/media.js';
 import { fileProblems } from '#media/verify.js';
 import type { Layers } from '#server';
@@ -114,12 +115,12 @@ const MOST_WALKS = 4;
  * Broken invariants of the store. A walk that writes overtake can see a row without the one it belongs to; so on a server
  * that runs, what counts is what is found again, until a walk saw no write or there were enough of them.
  */
-async function findProblems({ store, media }: Layers): Promise<readonly StoreProblem[]> {
+async function findProblems({ store, media, rooms }: Layers): Promise<readonly StoreProblem[]> {
   let found: readonly StoreProblem[] | undefined;
   for (let walk = 0; walk < MOST_WALKS; walk++) {
     const { tip } = store;
     const now: StoreProblem[] = [];
-    for await (const problem of allProblems(store, media)) {
+    for await (const problem of allProblems(store, media, rooms.signingKey)) {
       if (now.push(problem) === MOST_PROBLEMS) break;
     }
     const before = found && new Set(found.map((problem) => JSON.stringify(problem)));
@@ -129,7 +130,14 @@ async function findProblems({ store, media }: Layers): Promise<readonly StorePro
   return found ?? [];
 }
 
-async function* allProblems(store: Store, { files, clock }: Media): AsyncGenerator<StoreProblem, void, undefined> {
+async function* allProblems(
+  store: Store,
+  { files, clock }: Media,
+  signingKey: SigningKey,
+): AsyncGenerator<StoreProblem, void, undefined> {
+  if (!tweetnaclAgrees(signingKey)) {
+    yield { keyspace: 'database', key: [signingKey.id], problem: 'tweetnacl derives another public key from the seed' };
+  }
   yield* verifyStore(store, CHECKS);
   yield* fileProblems(store, files, clock.now());
 }

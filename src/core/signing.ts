@@ -10,7 +10,6 @@ import {
 import nacl from 'tweetnacl';
 import { canonicalBytesWithout } from '#core/json.js';
 import { type JsonObject, ownObject, ownString } from '#core/json-value.js';
-import { assert } from '#util/assert.js';
 import { decodeBase64, encodeBase64 } from '#util/base64.js';
 import { Lru } from '#util/lru.js';
 
@@ -44,18 +43,7 @@ export function sha1(text: string): Buffer {
 }
 
 /**
- * Makes the signing key of a new server of 32 random bytes: derived by tweetnacl and by node:crypto, which must agree on what
- * the server will be known by. Throws RangeError.
- */
-export function newSigningKey(seed: Uint8Array): SigningKey {
-  const key = signingKeyFromSeed(seed);
-  const { publicKey } = nacl.sign.keyPair.fromSeed(Uint8Array.from(seed));
-  assert(key.publicKey === encodeBase64(publicKey), 'tweetnacl and node:crypto derive different keys');
-  return key;
-}
-
-/**
- * The signing key of a 32-byte seed, by node:crypto: tweetnacl takes 18 ms for it, at each start.
+ * The signing key of a 32-byte seed, by node:crypto: tweetnacl takes 18 ms for it, at each start. `runnel check` compares.
  * `version` defaults to a short fingerprint of the public key, so that a new key gets a new id. Throws RangeError.
  */
 export function signingKeyFromSeed(seed: Uint8Array, version?: string): SigningKey {
@@ -153,6 +141,12 @@ export function verifySignatureByTweetnacl(publicKey: string, signature: string,
   const raw = decodeBase64(signature);
   if (key?.length !== KEY_BYTES || raw?.length !== SIGNATURE_BYTES) return false;
   return nacl.sign.detached.verify(Uint8Array.from(bytes), Uint8Array.from(raw), Uint8Array.from(key));
+}
+
+/** Whether tweetnacl derives from a key's seed what the server is known by. */
+export function tweetnaclAgrees(key: SigningKey): boolean {
+  const { publicKey } = nacl.sign.keyPair.fromSeed(Uint8Array.from(key.seed));
+  return encodeBase64(publicKey) === key.publicKey;
 }
 
 /** A signature in unpadded base64, made by tweetnacl. */

@@ -1,6 +1,6 @@
 import { link, open, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { formatSigningKey, newSigningKey, parseSigningKey, type SigningKey } from '#core/signing.js';
+import { formatSigningKey, parseSigningKey, type SigningKey, signingKeyFromSeed } from '#core/signing.js';
 import { databasePath, expectDatabase } from '#store/directory.js';
 import { codeOf } from '#store/kv.js';
 import { StoreError } from '#store/store-error.js';
@@ -45,7 +45,7 @@ export async function openSigningKey(directory: string, random: Random, log: Log
         'know this one any more.',
     );
   }
-  const key = newSigningKey(random.bytes(SEED_BYTES));
+  const key = signingKeyFromSeed(random.bytes(SEED_BYTES));
   await writeDurably(path, formatSigningKey(key), `${path}.${random.token(6)}`);
   return key;
 }
