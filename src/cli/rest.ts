@@ -1,4 +1,4 @@
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Clock, Timer } from '#util/clock.js';
 
@@ -9,6 +9,9 @@ const WORK = 0.2;
 const WORK_MS = 2_000;
 /** Up to this share of a tick there is rest. */
 const REST = 0.02;
+
+/** In a larger heap things stay where they are: they are moved at one go, for up to a millisecond a megabyte. */
+const MOST_MOVED_BYTES = 48 << 20;
 
 /** What is read of this process, and done to it. */
 export interface Collected {
@@ -63,7 +66,7 @@ export function thisProcess(): Collected {
       // After each look at the young objects V8 asks whether to begin with the old ones: now it does, and it moves together
       // what it finds on half empty pages, so that the others can be given back.
       setFlagsFromString('--incremental-marking-soft-trigger=1');
-      setFlagsFromString('--compact-on-every-full-gc');
+      if (getHeapStatistics().used_heap_size <= MOST_MOVED_BYTES) setFlagsFromString('--compact-on-every-full-gc');
       collect ??= exposeGc();
       collect({ type: 'minor' });
     },
