@@ -43,8 +43,8 @@ const undiciApart = {
 };
 
 /**
- * What most starts load and never use, some 20 ms of each: here it is loaded when one of these names is first asked for. A
- * consumer that takes a name when it is loaded itself would load it then.
+ * What most starts would load and never use: here it is loaded when one of these names is first asked for, and has no others.
+ * A consumer that takes a name when it is loaded itself loads it then.
  */
 const WHEN_USED = {
   'node:child_process': ['fork'],
