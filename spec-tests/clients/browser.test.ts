@@ -44,9 +44,9 @@ test('two users of matrix-js-sdk in Chromium talk through a restart', { timeout:
     const page = await context.newPage();
     page.on('pageerror', (error) => complaints.push(String(error)));
     page.on('console', (message) => {
-      // The browser itself notes each answer that isn't 2xx, and each refused connection while the server is away.
+      // The browser itself notes each answer that isn't 2xx, and each connection that broke or was refused while the server is away.
       const noted =
-        /^Failed to load resource: (the server responded with a status of 4|net::ERR_(CONNECTION|EMPTY|INCOMPLETE))/;
+        /^Failed to load resource: (the server responded with a status of 4|net::ERR_(CONNECTION|SOCKET|EMPTY|INCOMPLETE))/;
       if (message.type() === 'error' && !noted.test(message.text())) complaints.push(message.text());
     });
     await page.goto(web.url);

@@ -19,6 +19,20 @@ export async function until<T>(what: string, ask: () => Promise<T | undefined | 
   }
 }
 
+/** A function whose callers all wait until the last of `count` called it. */
+function meeting(count: number): () => Promise<void> {
+  let missing = count;
+  let open = (): void => {};
+  const complete = new Promise<void>((done) => {
+    open = done;
+  });
+  return () => {
+    missing--;
+    if (missing === 0) open();
+    return complete;
+  };
+}
+
 /** A user of the conversation. */
 interface User {
   readonly session: Session;
@@ -35,13 +49,18 @@ async function seen(user: User, room: string, what: string, holds: (standing: St
   await until(`${user.account.userId} sees ${what}`, async () => holds(await user.session.standing(room)));
 }
 
-/** One user says the lines of a round, once the other saw them typing; calls `midway` when half are acknowledged. */
-async function sayRound(user: User, other: User, room: string, midway: () => void): Promise<void> {
+/** One user says the lines of a round, once the other saw them typing; awaits `onSaid` after each that is acknowledged. */
+async function sayRound(
+  user: User,
+  other: User,
+  room: string,
+  onSaid: (lines: number) => Promise<void> | void,
+): Promise<void> {
   await user.session.type(room, true);
   await seen(other, room, 'the other write', ({ typing }) => typing.includes(user.account.userId));
-  for (let line = 0; line < LINES_A_ROUND; line++) {
-    if (line === LINES_A_ROUND / 2) midway();
+  for (let line = 1; line <= LINES_A_ROUND; line++) {
     user.said.push(await user.session.say(room, bodyOf(user, user.said.length)));
+    await onSaid(line);
   }
   await user.session.type(room, false);
 }
@@ -95,16 +114,15 @@ async function play(server: OwnServer, newSession: () => Promise<Session>): Prom
 
   // A hundred lines each way. In the middle of it the server is killed while both send, and started again.
   for (let round = 0; round < ROUNDS; round++) {
-    let restarted: Promise<void> = Promise.resolve();
-    const kill = (): void => {
-      restarted = server.end('SIGKILL').then(() => server.start());
+    let restarted: Promise<void> | undefined;
+    // Both wait for each other at half of their lines, so that the other sends one when the first has sent the next.
+    const bothAtHalf = meeting(both.length);
+    const amidst = (lines: number): Promise<void> | void => {
+      if (lines === LINES_A_ROUND / 2) return bothAtHalf();
+      if (lines > LINES_A_ROUND / 2) restarted ??= server.end('SIGKILL').then(() => server.start());
     };
-    await Promise.all([
-      sayRound(alice, bob, room, () => {
-        if (round === ROUNDS / 2) kill();
-      }),
-      sayRound(bob, alice, room, () => {}),
-    ]);
+    const onSaid = round === ROUNDS / 2 ? amidst : () => {};
+    await Promise.all([sayRound(alice, bob, room, onSaid), sayRound(bob, alice, room, onSaid)]);
     await restarted;
     if (round === 0) {
       for (const user of both) await seen(user, room, 'nobody write', ({ typing }) => typing.length === 0);

@@ -139,7 +139,19 @@ export class SdkSession implements Session {
   }
 
   async createRoom(name: string, invite: string): Promise<string> {
-    return (await this.#sdk.createRoom({ name, invite: [invite], preset: 'private_chat' as never })).room_id;
+    const { room_id } = await this.#sdk.createRoom({ name, invite: [invite], preset: 'private_chat' as never });
+    // As clients do, shows the room when sync has brought it, which may be after the answer.
+    if (this.#sdk.getRoom(room_id) === null) {
+      await new Promise<void>((done) => {
+        const onRoom = (room: Room): void => {
+          if (room.roomId !== room_id) return;
+          this.#sdk.off(ClientEvent.Room, onRoom);
+          done();
+        };
+        this.#sdk.on(ClientEvent.Room, onRoom);
+      });
+    }
+    return room_id;
   }
 
   async invitedTo(): Promise<string[]> {
