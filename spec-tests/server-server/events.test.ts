@@ -58,6 +58,28 @@ test('a server that is in the room reads its events and state; others read nothi
   for (const path of paths) assert.equal((await peer.request('GET', path)).status, 403, path);
 });
 
+test('events leave signed, whichever way they go and whatever was taken away from them', async () => {
+  const alice = await hs.user('alice');
+  const roomId = await alice.createRoom({ preset: 'public_chat' });
+  await alice.setState(roomId, 'm.room.history_visibility', '', { history_visibility: 'joined' });
+  const hidden = await alice.say(roomId, 'among ourselves');
+  await peer.join(roomId, peer.user('charlie'));
+  const regretted = await alice.say(roomId, 'what I should not have said');
+  const kept = await alice.say(roomId, 'what I may say');
+  const redaction = await alice.redact(roomId, regretted);
+  const last = await alice.say(roomId, 'last');
+  await peer.untilSent(last);
+  const sent = peer.received.flatMap((txn) => txn['pdus'] as Pdu[]).filter((pdu) => pdu['room_id'] === roomId);
+  assert.deepEqual(sent.map(eventId), [regretted, kept, redaction, last]);
+  await peer.assertSigned(sent);
+  const back = (await peer.ok('GET', `${F}/backfill/${e(roomId)}?v=${e(last)}&limit=10`))['pdus'] as Pdu[];
+  const byId = new Map(back.map((pdu) => [eventId(pdu), pdu]));
+  assert.deepEqual([byId.get(hidden)?.['content'], byId.get(regretted)?.['content']], [{}, {}]);
+  await peer.assertSigned(back);
+  await peer.assertSigned((await peer.ok('GET', `${F}/event/${e(kept)}`))['pdus']);
+  await peer.assertSigned((await peer.ok('GET', `${F}/event/${e(regretted)}`))['pdus']);
+});
+
 test('events of other rooms are not read by way of one’s own', async () => {
   const alice = await hs.user('alice');
   const mine = await alice.createRoom({ preset: 'public_chat' });

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import type { Answer, Body } from './client.js';
 import type { Homeserver } from './homeserver.js';
 import { PEER_CERTIFICATE, PEER_KEY } from './peer-certificate.js';
-import { canonical, Ed25519Key } from './signing.js';
+import { canonical, Ed25519Key, isSigned } from './signing.js';
 
 /** The environment of a homeserver that peers of a test can reach and be reached by. */
 export function federating(more: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
@@ -171,6 +171,16 @@ export class Peer {
       old_verify_keys: {},
     };
     return this.key.sign(keys, this.name, this.keyId);
+  }
+
+  /** Fails where one of the events that the homeserver's users sent has no valid signature of it. */
+  async assertSigned(pdus: readonly Pdu[]): Promise<void> {
+    const keys = await this.ok('GET', '/_matrix/key/v2/server');
+    const [keyId = ''] = Object.keys(keys['verify_keys']);
+    for (const pdu of pdus) {
+      if (!String(pdu['sender']).endsWith(`:${this.hs.serverName}`)) continue;
+      assert.ok(isSigned(redact(pdu), this.hs.serverName, keyId, keys['verify_keys'][keyId].key), JSON.stringify(pdu));
+    }
   }
 
   /** Waits until something that it was asked makes `found` give something. */

@@ -1,5 +1,5 @@
 // Keys of clients and what they sign (appendices, Signing JSON), by node:crypto alone.
-import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign, verify } from 'node:crypto';
 import type { Body, Client } from './client.js';
 
 /** Canonical JSON (appendices) of what the tests sign: plain values and large integers, with keys in ASCII. */
@@ -34,6 +34,16 @@ export class Ed25519Key {
       signatures: { ...signatures, [userId]: { ...signatures?.[userId], [keyId]: signature } },
     };
   }
+}
+
+/** Whether `object` has a signature of `name` that the key made, which is in unpadded base64. */
+export function isSigned(object: Body, name: string, keyId: string, publicKey: string): boolean {
+  const { signatures, unsigned: _, ...signed } = object;
+  const signature = signatures?.[name]?.[keyId];
+  if (typeof signature !== 'string') return false;
+  const x = Buffer.from(publicKey, 'base64').toString('base64url');
+  const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+  return verify(null, Buffer.from(canonical(signed)), key, Buffer.from(signature, 'base64'));
 }
 
 /** The keys of a client's device. */

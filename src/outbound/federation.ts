@@ -172,7 +172,7 @@ export class OutboundFederation {
   ): Promise<'refused' | 'failed' | undefined> {
     const { federation } = this.#parts;
     const { rooms } = federation;
-    const pdus = rooms.events.many(rooms.store, txn.events).map((event) => wireForm(rooms.store, event));
+    const pdus = rooms.events.many(rooms.store, txn.events).map((event) => wireForm(rooms, rooms.store, event));
     while (this.#underWay >= MAX_AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#underWay++;
     try {

@@ -22,7 +22,7 @@ export interface LocalEvent {
 }
 
 /**
- * Makes the PDU of `draft` at the tip of the room, hashed and signed, and asks the authorisation rules. Throws
+ * Makes the PDU of `draft` at the tip of the room, hashed, and signed where it is state, and asks the authorisation rules. Throws
  * M_FORBIDDEN with the rule's reason, M_TOO_LARGE, or M_BAD_JSON for content that the room version can not hold.
  */
 export function makeLocalEvent(rooms: Rooms, tx: Tx, room: Room, draft: Draft): LocalEvent {
@@ -91,6 +91,8 @@ function placeOf(
     originServerTs: draft.origin_server_ts ?? rooms.clock.now(),
     serverName: rooms.serverName,
     key: rooms.signingKey,
+    // State is given to other servers in great numbers at once, messages one by one.
+    signsLater: draft.state_key === undefined,
     opaqueId: room.rules.eventIdFormat === 'server' ? rooms.random.token(18).replaceAll('_', '-') : '',
     prevHashes: (id) => hashOf(rooms, tx, room, id),
   };

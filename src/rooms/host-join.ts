@@ -1,7 +1,7 @@
 import { MatrixError } from '#core/errors.js';
+import { eventSignature } from '#core/event/build.js';
 import { membershipOf } from '#core/event/content.js';
 import { parsePdu } from '#core/event/format.js';
-import { eventSignedBytes } from '#core/event/hash.js';
 import type { Pdu, RawPdu } from '#core/event/pdu.js';
 import { type EventId, type RoomId, type ServerName, UserId } from '#core/ids.js';
 import { type JsonObject, own } from '#core/json-value.js';
@@ -101,8 +101,8 @@ export async function acceptJoin(federation: Federation, join: SignedJoin): Prom
   const chain = authChainOf(rooms, rooms.store.latest, [event, ...state]);
   return {
     origin: rooms.serverName,
-    state: state.map((one) => wireForm(rooms.store.latest, one)),
-    auth_chain: chain.map((one) => wireForm(rooms.store.latest, one)),
+    state: state.map((one) => wireForm(rooms, rooms.store.latest, one)),
+    auth_chain: chain.map((one) => wireForm(rooms, rooms.store.latest, one)),
     event: event.pdu.json,
     members_omitted: false,
   };
@@ -155,8 +155,7 @@ async function checkedJoin(federation: Federation, room: Room, join: SignedJoin)
 }
 
 function signed({ serverName, signingKey }: Rooms, room: Room, pdu: Pdu): RawPdu {
-  const signature = signingKey.sign(eventSignedBytes(pdu.json, room.rules));
-  return withSignature(pdu.json, serverName, signingKey.id, signature);
+  return withSignature(pdu.json, serverName, signingKey.id, eventSignature(pdu.json, room.rules, signingKey));
 }
 
 function invalid(message: string): MatrixError {

@@ -4,9 +4,8 @@ import { type EventId, type RoomId, type ServerName, UserId } from '#core/ids.js
 import type { JsonObject } from '#core/json-value.js';
 import { eventVisibleToServer, type ServerVisibility, visibleToAll } from '#core/visibility.js';
 import { type Federation, sharedRoom } from '#rooms/federation.js';
-import { redacted } from '#rooms/redactions.js';
 import { type Room, type Rooms, roomByNum, storedStateAt } from '#rooms/rooms.js';
-import { authChainOf, stateEvents, wireForm } from '#rooms/wire-form.js';
+import { authChainOf, redactedWireForm, stateEvents, wireForm } from '#rooms/wire-form.js';
 import type { StoredEvent } from '#store/events.js';
 import { isServerIn, membersOf } from '#store/members.js';
 import type { RoomNum } from '#store/types.js';
@@ -70,7 +69,7 @@ export async function eventForServer(federation: Federation, origin: ServerName,
   // An outlier has no state to go by; it is shown for what it is there for: the state that needs it.
   const isShown = stored.outcome === 'outlier' || (await sightOf(rooms, stored.room, origin).of(stored)) === 'full';
   if (!isShown) throw notFound();
-  return transaction(rooms, [wireForm(rooms.store, stored)]);
+  return transaction(rooms, [wireForm(rooms, rooms.store, stored)]);
 }
 
 /** Room state before an event, and what authorises it. */
@@ -97,10 +96,11 @@ function placedEvent(rooms: Rooms, room: Room, id: EventId): StoredEvent {
 /** The room's state before an event (server-server API, GET state). M_FORBIDDEN, M_NOT_FOUND. */
 export function stateForServer(federation: Federation, origin: ServerName, roomId: RoomId, id: EventId): JsonObject {
   const { state, chain } = stateBefore(federation, origin, roomId, id);
-  const { store } = federation.rooms;
+  const { rooms } = federation;
+  const { store } = rooms;
   return {
-    pdus: state.map((one) => wireForm(store, one)),
-    auth_chain: chain.map((one) => wireForm(store, one)),
+    pdus: state.map((one) => wireForm(rooms, store, one)),
+    auth_chain: chain.map((one) => wireForm(rooms, store, one)),
   };
 }
 
@@ -121,7 +121,7 @@ export function authChainForServer(
   const room = sharedRoom(federation, rooms.store, roomId, origin);
   const stored = rooms.events.byId(rooms.store, id);
   if (stored?.room !== room.num || stored.outcome === 'rejected') throw notFound();
-  return { auth_chain: authChainOf(rooms, rooms.store, [stored]).map((one) => wireForm(rooms.store, one)) };
+  return { auth_chain: authChainOf(rooms, rooms.store, [stored]).map((one) => wireForm(rooms, rooms.store, one)) };
 }
 
 /** What a server asks for that lacks events between two ends. */
@@ -219,8 +219,8 @@ async function visibleForms(
   const forms: JsonObject[] = [];
   for (const event of events) {
     const visibility = await sight.of(event);
-    if (visibility === 'full') forms.push(wireForm(rooms.store, event));
-    else if (visibility === 'redacted') forms.push(redacted(event).json);
+    if (visibility === 'full') forms.push(wireForm(rooms, rooms.store, event));
+    else if (visibility === 'redacted') forms.push(redactedWireForm(rooms, event));
   }
   return forms;
 }

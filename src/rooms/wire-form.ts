@@ -1,6 +1,9 @@
+import { eventSignature, isToBeSigned } from '#core/event/build.js';
 import type { EventId } from '#core/ids.js';
 import { RoomId } from '#core/ids.js';
 import type { JsonObject } from '#core/json-value.js';
+import { roomRules } from '#core/room-versions.js';
+import { withSignature } from '#core/signing.js';
 import { isErased } from '#rooms/erasure.js';
 import { redacted, shown } from '#rooms/redactions.js';
 import { type Rooms, roomByNum } from '#rooms/rooms.js';
@@ -8,13 +11,30 @@ import type { StoredEvent } from '#store/events.js';
 import type { Reader, StateRoot } from '#store/types.js';
 
 /**
- * An event as other servers are given it: redacted where it was redacted. Words of a user who had themselves erased are
- * left out, state that the room rests on is not.
+ * An event as other servers are given it: signed, and redacted where it was redacted. Words of a user who had themselves
+ * erased are left out, state that the room rests on is not.
  */
-export function wireForm(reader: Reader, stored: StoredEvent): JsonObject {
+export function wireForm(rooms: Rooms, reader: Reader, stored: StoredEvent): JsonObject {
   const { pdu } = stored;
   const isWithoutWords = pdu.state_key === undefined && isErased(reader, pdu.sender);
-  return isWithoutWords ? redacted(stored).json : shown(reader, stored).json;
+  return isWithoutWords ? redactedWireForm(rooms, stored) : signedForm(rooms, stored, shown(reader, stored).json);
+}
+
+/** The event for servers that may know of it, but not what it says. */
+export function redactedWireForm(rooms: Rooms, stored: StoredEvent): JsonObject {
+  return signedForm(rooms, stored, redacted(stored).json);
+}
+
+/** Signatures that were made of events while these are held in memory. */
+const made = new WeakMap<StoredEvent, string>();
+
+/** `form`, of the event, with the signature that was left for now: see docs/decisions/0012-signed-when-sent.md. */
+function signedForm({ serverName, signingKey }: Rooms, stored: StoredEvent, form: JsonObject): JsonObject {
+  const { pdu, version } = stored;
+  if (!isToBeSigned(pdu)) return form;
+  const signature = made.get(stored) ?? eventSignature(pdu.json, roomRules(version)!, signingKey);
+  made.set(stored, signature);
+  return withSignature(form, serverName, signingKey.id, signature);
 }
 
 /** The events of a snapshot. */

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MatrixError } from '#core/errors.js';
-import { buildPdu, type Place } from '#core/event/build.js';
+import { buildPdu, eventSignature, isToBeSigned, type Place } from '#core/event/build.js';
 import { MAX_EVENT_BYTES, parsePdu } from '#core/event/format.js';
 import type { Draft } from '#core/event/pdu.js';
+import { redactPdu } from '#core/event/redact.js';
 import { EventId, RoomId, ServerName, UserId } from '#core/ids.js';
 import { canonicalBytes, canonicalJson, parseJson, stringifyJson } from '#core/json.js';
 import type { JsonObject } from '#core/json-value.js';
 import { ROOM_VERSIONS, type RoomRules, roomRules } from '#core/room-versions.js';
-import { signingKeyFromSeed } from '#core/signing.js';
+import { signingKeyFromSeed, withSignature } from '#core/signing.js';
 
 const HASH = 'A'.repeat(43);
 const alice = UserId.parse('@alice:a.example')!;
@@ -105,11 +106,25 @@ test('the size limit counts every byte of the event as it travels', () => {
       });
       const spare = MAX_EVENT_BYTES - canonicalBytes(buildPdu(filled(0), placeIn(rules)).json).length;
       assert.equal(canonicalBytes(buildPdu(filled(spare), placeIn(rules)).json).length, MAX_EVENT_BYTES);
-      assert.equal(
-        codeOf(() => buildPdu(filled(spare + 1), placeIn(rules))),
-        'M_TOO_LARGE',
-      );
+      for (const signsLater of [false, true]) {
+        const build = (bytes: number): string => codeOf(() => buildPdu(filled(bytes), placeIn(rules, { signsLater })));
+        assert.deepEqual([build(spare), build(spare + 1)], ['built', 'M_TOO_LARGE']);
+      }
     }
+  });
+});
+
+test('an event that is signed later has the same id, and in the end the same signature', () => {
+  eachVersion((rules) => {
+    const place = placeIn(rules);
+    const { serverName, key } = place;
+    const now = buildPdu(draft, place);
+    const later = buildPdu(draft, { ...place, signsLater: true });
+    assert.deepEqual([isToBeSigned(now), isToBeSigned(later)], [false, true]);
+    assert.equal(later.event_id, now.event_id);
+    assert.deepEqual(withSignature(later.json, serverName, key.id, eventSignature(later.json, rules, key)), now.json);
+    const redacted = redactPdu(later.json, rules);
+    assert.equal(eventSignature(redacted, rules, key), eventSignature(later.json, rules, key));
   });
 });
 

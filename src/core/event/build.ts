@@ -11,7 +11,7 @@ import { contentHashText, eventIdOfHash, eventSignedBytes } from '#core/event/ha
 import type { Draft, Pdu, RawPdu } from '#core/event/pdu.js';
 import { EventId, type RoomId, type ServerName } from '#core/ids.js';
 import { canonicalJson, inCanonicalOrder, JsonError } from '#core/json.js';
-import type { JsonObject, JsonValue } from '#core/json-value.js';
+import { type JsonObject, type JsonValue, ownObject } from '#core/json-value.js';
 import type { RoomRules } from '#core/room-versions.js';
 import { type SigningKey, sha256 } from '#core/signing.js';
 import { strictCanonicalProblem } from '#core/strict-json.js';
@@ -31,6 +31,8 @@ export interface Place {
   readonly originServerTs: number;
   readonly serverName: ServerName;
   readonly key: SigningKey;
+  /** The event is left without a signature, which `eventSignature` makes when it first leaves for another server. */
+  readonly signsLater?: boolean;
   /** The part of the event id that the sending server chooses in versions 1 and 2; unused in others. */
   readonly opaqueId: string;
   /** Versions 1 and 2: the reference hash, in unpadded base64, of an event referred to. */
@@ -39,11 +41,13 @@ export interface Place {
 
 /** Size of `"hashes":{"sha256":"…"},` with its 43 characters of base64, in bytes. */
 const HASHES_BYTES = 66;
+/** Size of `"signatures":{"…":{"…":"…"}},` without the names of server and key, with the 86 characters of base64, in bytes. */
+const SIGNATURES_BYTES = 112;
 
 /**
  * Makes a PDU of a draft: content hash, signature and id (server-server API, Adding hashes and signatures to outgoing
- * events). Throws MatrixError M_TOO_LARGE where it breaks a size limit, and M_BAD_JSON where the content can't be
- * canonical JSON in this room version.
+ * events). Throws MatrixError M_TOO_LARGE where it breaks a size limit with its signature, and M_BAD_JSON where the content
+ * can't be canonical JSON in this room version.
  */
 export function buildPdu(draft: Draft, place: Place): Pdu {
   const { rules } = place;
@@ -58,10 +62,8 @@ export function buildPdu(draft: Draft, place: Place): Pdu {
     const hashed = contentHashText(json);
     json['hashes'] = { sha256: encodeBase64(sha256(hashed)) };
     const signed = eventSignedBytes(json, rules);
-    const signatures = { [place.serverName]: { [place.key.id]: place.key.sign(signed) } };
-    json['signatures'] = signatures;
-    const size =
-      Buffer.byteLength(hashed) + HASHES_BYTES + canonicalSize({ signatures }) + unsignedSize(draft.unsigned) - 1;
+    json['signatures'] = place.signsLater ? NONE : { [place.serverName]: { [place.key.id]: place.key.sign(signed) } };
+    const size = Buffer.byteLength(hashed) + HASHES_BYTES + signaturesSize(place) + unsignedSize(draft.unsigned);
     if (size > MAX_EVENT_BYTES) throw new MatrixError('M_TOO_LARGE', 'The event is too large');
     const id =
       rules.eventIdFormat === 'server' ? EventId.of(json['event_id'] as string) : eventIdOfHash(sha256(signed), rules);
@@ -73,6 +75,27 @@ export function buildPdu(draft: Draft, place: Place): Pdu {
     if (error instanceof JsonError) throw new MatrixError('M_BAD_JSON', `The event is no JSON: ${error.message}`);
     throw error;
   }
+}
+
+const NONE: JsonObject = Object.freeze({});
+
+/**
+ * This server's signature of an event, in unpadded base64 (server-server API, Signing events). It covers the redacted
+ * event, so it is the same whatever was taken away since.
+ */
+export function eventSignature(json: RawPdu, rules: RoomRules, key: SigningKey): string {
+  return key.sign(eventSignedBytes(json, rules));
+}
+
+/** Whether an event that this server made is still to be signed: see `Place.signsLater`. */
+export function isToBeSigned({ json }: Pdu): boolean {
+  const signatures = ownObject(json, 'signatures');
+  return signatures !== undefined && Object.keys(signatures).length === 0;
+}
+
+/** What `"signatures":…,` adds to the event's size. */
+function signaturesSize({ serverName, key }: Place): number {
+  return SIGNATURES_BYTES + serverName.length + key.id.length;
 }
 
 /** What `"unsigned":…,` adds to the event's size. */

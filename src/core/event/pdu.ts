@@ -25,7 +25,10 @@ export interface Pdu {
   readonly auth_events: readonly EventId[];
   /** The event that an m.room.redaction redacts, wherever the version keeps it (top level, or content from v11 on). */
   readonly redacts?: EventId;
-  /** The whole PDU as it travels, signatures and hashes included, `event_id` only in versions 1 and 2. */
+  /**
+   * The whole PDU as it travels, hashes included, `event_id` only in versions 1 and 2; signatures too, but for messages of this
+   * server, which are signed when they leave for another one.
+   */
   readonly json: RawPdu;
 }
 
