@@ -3,10 +3,13 @@ import { type TestContext, test } from 'node:test';
 import { ENDPOINTS } from '#api/endpoints.js';
 import { serveApi, type TestApi } from '#api/testing.js';
 import { CHECKS } from '#cli/keyspace-checks.js';
+import { pduFromTrusted } from '#core/event/format.js';
 import type { DeviceId, UserId } from '#core/ids.js';
+import { roomRules } from '#core/room-versions.js';
+import type { StoredEvent } from '#store/events.js';
 import type { KeyPart } from '#store/keyspace.js';
 import type { AnyKeyspace } from '#store/kv.js';
-import { type Aggregate, KEYSPACES } from '#store/schema.js';
+import { type Aggregate, events, KEYSPACES } from '#store/schema.js';
 import type { Fact, Store, Tx } from '#store/types.js';
 import { rebuildDerived, verifyStore } from '#store/verify.js';
 import { signedBy, testCrossSigning, testDevice } from '#users/keys/testing.js';
@@ -353,4 +356,19 @@ test('a row that says something else is noticed, and mended where it is a sum', 
   }
   assert.deepEqual(unnoticed, []);
   assert.deepEqual(await problemsOf(store), []);
+});
+
+test('an event that nobody signed is only sound where it is of this server', async (t) => {
+  const { store } = (await use(t)).test;
+  let event: StoredEvent | undefined;
+  for await (const [, row] of store.range(events)) if (row.pdu.type === 'm.room.message') event ??= row;
+  assert.ok(event);
+  assert.deepEqual(event.pdu.json['signatures'], {});
+  const foreign = pduFromTrusted(
+    { ...event.pdu.json, sender: '@x:elsewhere.example' },
+    roomRules(event.version)!,
+    event.pdu.event_id,
+  );
+  await store.commit((tx) => tx.put(events, [event.num], { ...event, pdu: foreign }));
+  assert.ok((await problemsOf(store)).includes(`events ${event.num}: is of another server, and nobody signed it`));
 });

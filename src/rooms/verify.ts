@@ -1,3 +1,4 @@
+import { isToBeSigned } from '#core/event/build.js';
 import { ServerName, UserId } from '#core/ids.js';
 import { own, ownString } from '#core/json-value.js';
 import { takesEffect } from '#rooms/redactions.js';
@@ -229,6 +230,10 @@ const ROOM_INDEXES: readonly Check[] = [
 ];
 
 const SENDING_CHECKS: readonly Check[] = [
+  rowCheck(events, function* ({ serverName }, _key, { pdu }) {
+    if (isToBeSigned(pdu) && !isLocal(pdu.sender, serverName)) yield 'is of another server, and nobody signed it';
+  }),
+
   rowCheck(receipts, function* ({ store, events: held, reserved }, [room, type, user], receipt) {
     const { eventId, order, position } = receipt;
     if (!store.has(rooms, [room])) yield 'its room has no head';
