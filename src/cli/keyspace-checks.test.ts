@@ -358,7 +358,7 @@ test('a row that says something else is noticed, and mended where it is a sum', 
   assert.deepEqual(await problemsOf(store), []);
 });
 
-test('an event that nobody signed is only sound where it is of this server', async (t) => {
+test('a message that nobody signed is only sound where it is of this server', async (t) => {
   const { store } = (await use(t)).test;
   let event: StoredEvent | undefined;
   for await (const [, row] of store.range(events)) if (row.pdu.type === 'm.room.message') event ??= row;
@@ -370,5 +370,7 @@ test('an event that nobody signed is only sound where it is of this server', asy
     event.pdu.event_id,
   );
   await store.commit((tx) => tx.put(events, [event.num], { ...event, pdu: foreign }));
-  assert.ok((await problemsOf(store)).includes(`events ${event.num}: is of another server, and nobody signed it`));
+  assert.ok(
+    (await problemsOf(store)).includes(`events ${event.num}: is a message of another server, and nobody signed it`),
+  );
 });

@@ -231,7 +231,8 @@ const ROOM_INDEXES: readonly Check[] = [
 
 const SENDING_CHECKS: readonly Check[] = [
   rowCheck(events, function* ({ serverName }, _key, { pdu }) {
-    if (isToBeSigned(pdu) && !isLocal(pdu.sender, serverName)) yield 'is of another server, and nobody signed it';
+    if (isToBeSigned(pdu) && !isLocal(pdu.sender, serverName))
+      yield 'is a message of another server, and nobody signed it';
   }),
 
   rowCheck(receipts, function* ({ store, events: held, reserved }, [room, type, user], receipt) {

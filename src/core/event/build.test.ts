@@ -128,6 +128,18 @@ test('an event that is signed later has the same id, and in the end the same sig
   });
 });
 
+test('state that nobody signed, such as a third-party invite from elsewhere, is not taken for ours to sign', () => {
+  const content = { membership: 'invite', third_party_invite: { signed: {} } };
+  const invite = { ...draft, type: 'm.room.member', state_key: '@x:b.example', content };
+  eachVersion((rules) => {
+    const { json, event_id } = buildPdu(invite, placeIn(rules));
+    const parsed = parsePdu({ ...json, signatures: {} }, rules);
+    assert.ok('pdu' in parsed);
+    assert.equal(parsed.pdu.event_id, event_id);
+    assert.equal(isToBeSigned(parsed.pdu), false);
+  });
+});
+
 test('type and state key of what we make have at most 255 bytes in every version', () => {
   eachVersion((rules) => {
     const build = (changes: Partial<Draft>): string => codeOf(() => buildPdu({ ...draft, ...changes }, placeIn(rules)));

@@ -31,7 +31,7 @@ export interface Place {
   readonly originServerTs: number;
   readonly serverName: ServerName;
   readonly key: SigningKey;
-  /** The event is left without a signature, which `eventSignature` makes when it first leaves for another server. */
+  /** A message is left without a signature, which `eventSignature` makes when it first leaves for another server. State is not. */
   readonly signsLater?: boolean;
   /** The part of the event id that the sending server chooses in versions 1 and 2; unused in others. */
   readonly opaqueId: string;
@@ -87,9 +87,12 @@ export function eventSignature(json: RawPdu, rules: RoomRules, key: SigningKey):
   return key.sign(eventSignedBytes(json, rules));
 }
 
-/** Whether an event that this server made is still to be signed: see `Place.signsLater`. */
-export function isToBeSigned({ json }: Pdu): boolean {
-  const signatures = ownObject(json, 'signatures');
+/**
+ * Whether this is a message that this server made and has still to sign: see `Place.signsLater`. Messages from elsewhere carry at
+ * least the signature of their sender's server; state may come without any (third-party invites), and is nobody's to sign here.
+ */
+export function isToBeSigned({ state_key, json }: Pdu): boolean {
+  const signatures = state_key === undefined ? ownObject(json, 'signatures') : undefined;
   return signatures !== undefined && Object.keys(signatures).length === 0;
 }
 
