@@ -18,6 +18,7 @@ Object.assign(process.env, { RUNNEL_DATA: directory, RUNNEL_LISTEN: `127.0.0.1:$
 const main = new URL('../dist/main.js', import.meta.url);
 process.argv = [process.execPath, fileURLToPath(main), 'serve'];
 const { program, CACHE_FILE } = await import(main);
+const { useCompilers } = await import('../dist/cli/compilers.js');
 
 const giveUpMs = performance.now() + WITHIN_MS;
 while (!(await answers())) {
@@ -25,7 +26,10 @@ while (!(await answers())) {
     throw new Error('the bundled server does not answer');
   await new Promise((again) => setTimeout(again, 10));
 }
-process.once('exit', () => writeFileSync(CACHE_FILE, program.createCachedData()));
+process.once('exit', () => {
+  useCompilers();
+  writeFileSync(CACHE_FILE, program.createCachedData());
+});
 process.kill(process.pid, 'SIGTERM');
 
 function answers() {

@@ -21,4 +21,9 @@ const cachedData = existsSync(CACHE_FILE) ? readFileSync(CACHE_FILE) : undefined
 // As Latin-1 it stays out of V8's heap, and it is all ASCII.
 export const program = new Script(readFileSync(file, 'latin1'), { filename: file, ...(cachedData && { cachedData }) });
 const start = program.runInThisContext() as (require: NodeJS.Require, filename: string) => void;
+
+// Hardly a function runs often enough while a server starts to earn back what compiling it to machine code costs, and the
+// compilers bring 4 MB of the Node binary into memory: they wait until the start is over (cli/compilers.ts).
+setFlagsFromString('--no-turbofan');
+setFlagsFromString('--no-sparkplug');
 start(createRequire(file), file);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { COMMANDS } from '#cli/commands.js';
+import { STARTING_MS, useCompilers } from '#cli/compilers.js';
 import { run } from '#cli/run.js';
 import { SystemClock } from '#util/clock.js';
 import { systemRandom } from '#util/random.js';
@@ -7,9 +8,12 @@ import { systemRandom } from '#util/random.js';
 // Whoever read our lines may go away (`runnel user list | head`, a log collector): no reason for a server to end.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
+const clock = new SystemClock();
+clock.after(STARTING_MS, useCompilers);
+
 const ended = run(process.argv.slice(2), COMMANDS, {
   env: process.env,
-  clock: new SystemClock(),
+  clock,
   random: systemRandom,
   out: (text) => void process.stdout.write(`${text}\n`),
   err: (text) => void process.stderr.write(`${text}\n`),

@@ -2,7 +2,9 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Clock, Timer } from '#util/clock.js';
 
+/** From one look at the work to the next; while nothing happens it is each time twice as long, up to the longest. */
 const TICK_MS = 500;
+const LONGEST_TICK_MS = 2_000;
 /** Share of a tick for which the event loop was busy: from this on there was work. */
 const WORK = 0.2;
 /** So much of it is work too, however thinly it was spread: twenty times what collecting takes. */
@@ -31,30 +33,39 @@ export interface Collected {
 export function collectAtRest(clock: Clock, process: Collected = thisProcess()): () => void {
   let workMs = WORK_MS;
   let isCollecting = false;
+  let tickMs = TICK_MS;
   let timer: Timer;
-  const tick = (): void => {
-    timer = clock.after(TICK_MS, tick);
-    const share = process.busyShare();
+  const look = (share: number): void => {
     if (isCollecting) {
       isCollecting = false;
       process.endCollecting();
       // The collection itself is no work.
       return;
     }
-    workMs += share >= WORK ? WORK_MS : share * TICK_MS;
+    workMs += share >= WORK ? WORK_MS : share * tickMs;
     if (share > REST || workMs < WORK_MS) return;
     workMs = 0;
     isCollecting = true;
     process.beginCollecting();
   };
-  timer = clock.after(TICK_MS, tick);
-  return () => timer.cancel();
+  const tick = (): void => {
+    const share = process.busyShare();
+    look(share);
+    tickMs = share > REST || isCollecting ? TICK_MS : Math.min(2 * tickMs, LONGEST_TICK_MS);
+    timer = clock.after(tickMs, tick);
+  };
+  timer = clock.after(tickMs, tick);
+  return () => {
+    timer.cancel();
+    if (isCollecting) process.endCollecting();
+  };
 }
 
 /** The process that this runs in, as V8 and libuv know it. */
 export function thisProcess(): Collected {
   let last = performance.eventLoopUtilization();
   let collect: ((options: { type: 'minor' }) => void) | undefined;
+  let isStart = true;
   return {
     busyShare() {
       const now = performance.eventLoopUtilization();
@@ -63,14 +74,18 @@ export function thisProcess(): Collected {
       return utilization;
     },
     beginCollecting() {
-      // After each look at the young objects V8 asks whether to begin with the old ones: now it does, and it moves together
-      // what it finds on half empty pages, so that the others can be given back.
+      // After each look at the young objects V8 asks whether to begin with the old ones: now it does, where they take more than
+      // 8 MB, and it moves together what it finds on half empty pages, so that the others can be given back.
       setFlagsFromString('--incremental-marking-soft-trigger=1');
       if (getHeapStatistics().used_heap_size <= MOST_MOVED_BYTES) setFlagsFromString('--compact-on-every-full-gc');
+      // What ran for the start alone runs never again, so its byte code goes at once, and not after five looks without a run.
+      if (isStart) setFlagsFromString('--bytecode-old-age=0');
+      isStart = false;
       collect ??= exposeGc();
       collect({ type: 'minor' });
     },
     endCollecting() {
+      setFlagsFromString('--bytecode-old-age=5');
       setFlagsFromString('--no-compact-on-every-full-gc');
       setFlagsFromString('--incremental-marking-soft-trigger=0');
     },
