@@ -10,7 +10,8 @@ function collectedIn(shares: readonly number[]): [begun: number, ended: number |
   const clock = new SimulatedClock();
   const collected: [number, number | undefined][] = [];
   let ticks = 0;
-  const stop = collectAtRest(clock, {
+  const rests: number[] = [];
+  const stop = collectAtRest(clock, () => rests.push(ticks - 1), {
     busyShare: () => shares[ticks++] ?? 0,
     beginCollecting: () => collected.push([ticks - 1, undefined]),
     endCollecting: () => {
@@ -21,6 +22,10 @@ function collectedIn(shares: readonly number[]): [begun: number, ended: number |
   stop();
   clock.advance(5_000);
   assert.equal(ticks, shares.length, 'it looks no more once it is stopped');
+  assert.deepEqual(
+    rests,
+    collected.map(([begun]) => begun),
+  );
   return collected;
 }
 
@@ -52,7 +57,7 @@ test('while nothing happens it looks seldom, and often again once something does
   const clock = new SimulatedClock();
   const looksAt: number[] = [];
   const shares = [0, 0, 0, 0, 0, 0.1, 0.1, 0];
-  const stop = collectAtRest(clock, {
+  const stop = collectAtRest(clock, () => {}, {
     busyShare: () => shares[looksAt.push(clock.monotonicMs()) - 1] ?? 0,
     beginCollecting: () => {},
     endCollecting: () => {},
@@ -69,7 +74,7 @@ test('while nothing happens it looks seldom, and often again once something does
 test('stopped amid a collection, it leaves V8 to itself', () => {
   const clock = new SimulatedClock();
   const steps: string[] = [];
-  const stop = collectAtRest(clock, {
+  const stop = collectAtRest(clock, () => {}, {
     busyShare: () => 0,
     beginCollecting: () => steps.push('begin'),
     endCollecting: () => steps.push('end'),

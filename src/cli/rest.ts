@@ -28,9 +28,10 @@ export interface Collected {
 /**
  * Has garbage collected once when work is followed by rest, the work of starting included: V8 itself waits for ten seconds and
  * more, and until then a burst of requests stands in the memory that an operator sees (docs/benchmarks/server.md). Some
- * requests every now and then are no work in this sense and cause nothing, until they add up. Returns what stops it.
+ * requests every now and then are no work in this sense and cause nothing, until they add up. Calls `atRest` at the same time,
+ * for what else is to be put away then. Returns what stops it.
  */
-export function collectAtRest(clock: Clock, process: Collected = thisProcess()): () => void {
+export function collectAtRest(clock: Clock, atRest: () => void, process: Collected = thisProcess()): () => void {
   let workMs = WORK_MS;
   let isCollecting = false;
   let tickMs = TICK_MS;
@@ -47,6 +48,7 @@ export function collectAtRest(clock: Clock, process: Collected = thisProcess()):
     workMs = 0;
     isCollecting = true;
     process.beginCollecting();
+    atRest();
   };
   const tick = (): void => {
     const share = process.busyShare();

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -25,6 +26,18 @@ async function files(directory: string, ending: string): Promise<string[]> {
   return names.filter((n) => n.endsWith(ending)).map((n) => join(directory, 'db', n));
 }
 
+/** The tables, once LevelDB has written anew in the background whatever it is going to. */
+async function settledTables(directory: string): Promise<string[]> {
+  let tables: string[] = [];
+  for (let same = 0; same < 20; same++) {
+    await new Promise((later) => setTimeout(later, 20));
+    const now = await files(directory, '.ldb');
+    if (now.join() !== tables.join()) same = 0;
+    tables = now;
+  }
+  return tables;
+}
+
 const reopen = (opened: TestStore, options: Partial<StoreOptions> = {}): Promise<Store> =>
   openStore({ directory: opened.directory, clock: opened.clock, serverName: 'test', ...options });
 
@@ -43,6 +56,32 @@ test('a second opener is refused clearly and the first is unaffected (T321)', as
   const error = await refused(opened, 'locked');
   assert.match(error.message, /another Runnel is using this directory/);
   await fill(opened.store, 0, 2);
+});
+
+test('tables that were being read while LevelDB wrote them anew are removed when there is time', async () => {
+  await using opened = await openTestStore();
+  const { store, directory } = opened;
+  // 16 MB that can not be compressed, the same rows three times.
+  const write = async (): Promise<void> => {
+    for (let from = 0; from < 1_600; from += 100) {
+      await store.commit((tx) => {
+        for (let i = from; i < from + 100; i++) tx.put(profiles, keyOf(i), randomBytes(7_500).toString('base64'));
+      });
+    }
+  };
+  await write();
+  await settledTables(directory);
+  const reading = store.range(profiles)[Symbol.asyncIterator]();
+  const first = await reading.next();
+  await write();
+  await write();
+  const before = await settledTables(directory);
+  await reading.return?.();
+  await Promise.all([store.removeUnused(), store.removeUnused()]);
+  const after = await files(directory, '.ldb');
+  assert.ok(after.length < before.length, `${before.length} tables, then ${after.length}`);
+  assert.notDeepEqual(first.value[1], store.get(profiles, keyOf(0)));
+  assert.equal((await store.list(profiles, { limit: 2_000 })).length, 1_600);
 });
 
 test('server name and signing key belong to the database for good', async () => {

@@ -17,6 +17,11 @@ import { type Log, silentLog } from '#util/log.js';
 const BLOCK_CACHE_BYTES = 4 << 20;
 /** LevelDB's table in memory, in bytes; two of them at most, and as much log on disk. */
 const WRITE_BUFFER_BYTES = 2 << 20;
+/** So many tables of 2 MB that are no longer used are worth writing the one in memory, with which LevelDB removes them. */
+const MANY_UNUSED = 4;
+const LEVELS = 7;
+/** After the key of every row. */
+const BEYOND = Buffer.from([0xff]);
 
 export interface StoreOptions {
   /** The data directory: the database lies in its folder `db`, the sentinel `db.json` beside it. */
@@ -96,6 +101,14 @@ export function levelIn(directory: string): KeyValueDb {
       }
       await batch.write(options);
     },
+    async removeUnused() {
+      let used = 0;
+      for (let n = 0; n < LEVELS; n++) used += Number(level.getProperty(`leveldb.num-files-at-level${n}`));
+      if ((await directories.tables(directory)) - used < MANY_UNUSED) return;
+      // LevelDB looks for them each time it has written a table, and that what is in memory becomes one is all this does where
+      // there is nothing to compact. Those that were being read just then stayed.
+      await level.compactRange(BEYOND, BEYOND);
+    },
   };
 }
 
@@ -106,6 +119,8 @@ interface LevelOnDisk extends Omit<KeyValueDb, 'batch'> {
     del(key: Buffer): unknown;
     write(options: { sync: boolean }): Promise<void>;
   };
+  getProperty(name: string): string;
+  compactRange(start: Buffer, end: Buffer): Promise<void>;
 }
 
 async function openDatabase(db: KeyValueDb, options: { createIfMissing: boolean }): Promise<void> {

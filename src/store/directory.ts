@@ -9,6 +9,8 @@ import { StoreError } from '#store/store-error.js';
  */
 const PROBE_BYTES = 6 << 20;
 
+const TABLE = /\.(ldb|sst)$/;
+
 /** Folder of the database inside the data directory. */
 export function databasePath(directory: string): string {
   return join(directory, 'db');
@@ -32,7 +34,7 @@ export async function expectDatabase(directory: string): Promise<boolean> {
     if (sentinel)
       throw gone(databasePath(directory), names.length === 0 ? 'is empty or missing' : 'has no CURRENT file');
     // A first start that was killed leaves a manifest; tables or a second manifest mean that data was here.
-    if (names.some((name) => /\.(ldb|sst)$/.test(name) || (/^MANIFEST-/.test(name) && name !== 'MANIFEST-000001'))) {
+    if (names.some((name) => TABLE.test(name) || (/^MANIFEST-/.test(name) && name !== 'MANIFEST-000001'))) {
       throw gone(databasePath(directory), 'has no CURRENT file');
     }
     return false;
@@ -66,6 +68,11 @@ export async function writeSentinel(directory: string, createdTs: number): Promi
   } finally {
     await folder.close();
   }
+}
+
+/** How many tables lie in the database's folder, used or not. */
+export async function tables(directory: string): Promise<number> {
+  return (await list(databasePath(directory))).filter((name) => TABLE.test(name)).length;
 }
 
 /** Rejects while the disk takes no writes: so a full disk is waited for with the database still readable. */

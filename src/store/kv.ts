@@ -16,6 +16,8 @@ export interface KeyValueDb {
     nextv(size: number): Promise<[Buffer, Buffer][]>;
     close(): Promise<void>;
   };
+  /** Removes the tables of rows that have been written elsewhere since, where they are many; absent where there are none. */
+  removeUnused?(): Promise<void>;
 }
 
 /** A row of a batch. */

@@ -31,6 +31,7 @@ export class OpenStore implements Store {
   readonly #lane: CommitLane;
   readonly #stop = new AbortController();
   #reopening: Promise<void> | undefined;
+  #removing: Promise<void> | undefined;
 
   constructor(parts: OpenStoreParts) {
     this.#parts = parts;
@@ -86,10 +87,28 @@ export class OpenStore implements Store {
     return this.#lane.settle();
   }
 
+  removeUnused(): Promise<void> {
+    this.#removing ??= this.#removeUnused().finally(() => {
+      this.#removing = undefined;
+    });
+    return this.#removing;
+  }
+
+  async #removeUnused(): Promise<void> {
+    if (this.problem !== undefined || this.#stop.signal.aborted) return;
+    try {
+      await this.#parts.db.removeUnused?.();
+    } catch (error) {
+      // Where the disk takes no writes the next commit finds out, and sees to it.
+      this.#parts.log.warn('Tables that are no longer used could not be removed.', { error, cause: innermost(error) });
+    }
+  }
+
   async close(): Promise<void> {
     await this.#lane.close();
     this.#stop.abort();
     await this.#reopening;
+    await this.#removing;
     await this.#parts.db.close();
   }
 
