@@ -79,7 +79,7 @@ export interface Server {
 /** Opens everything below HTTP. Throws `StoreError` with a sentence for the operator. */
 export async function openLayers(config: Config, { clock, random, log }: Surroundings): Promise<OpenedLayers> {
   const { serverName } = config;
-  const signingKey = await openSigningKey(config.data, random, log);
+  const signingKey = openSigningKey(config.data, random, log);
   const signingKeyFingerprint = keyFingerprint(signingKey);
   const store = await openStore({ directory: config.data, clock, serverName, signingKeyFingerprint, log });
   const rooms = openRooms({
@@ -111,7 +111,7 @@ export async function openLayers(config: Config, { clock, random, log }: Surroun
   });
   followUpgrades(rooms);
   followBans(rooms);
-  const media = await openMedia({ store, clock, random, log, serverName, options: mediaOptions(config, clock) });
+  const media = openMedia({ store, clock, random, log, serverName, options: mediaOptions(config, clock) });
   const sync = openSync(rooms, users);
   return {
     layers: { config, store, rooms, users, media, sync },

@@ -98,7 +98,7 @@ export async function serveApi(
   followUpgrades(rooms);
   followBans(rooms);
   const sync = openSync(rooms, users);
-  const media = await openMedia({
+  const media = openMedia({
     store,
     clock,
     random,

@@ -11,7 +11,7 @@ const NAME = 'ab'.repeat(32);
 async function opened(t: TestContext) {
   const directory = await mkdtemp(join(tmpdir(), 'runnel-files-'));
   t.after(() => rm(directory, { recursive: true }));
-  return { directory, files: await openFiles(directory, seededRandom('files')) };
+  return { directory, files: openFiles(directory, seededRandom('files')) };
 }
 
 test('a draft is seen by nobody until it is kept', async (t) => {
@@ -71,7 +71,7 @@ test('what a crash left half-written is gone at the next start', async (t) => {
   const { directory, files } = await opened(t);
   const draft = await files.begin();
   await draft.write(Buffer.from('half'));
-  await openFiles(directory, seededRandom('again'));
+  openFiles(directory, seededRandom('again'));
   assert.deepEqual(await readdir(join(directory, 'incoming')), []);
   await draft.discard();
 });

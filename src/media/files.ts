@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { MatrixError } from '#core/errors.js';
+import { syncFolder } from '#util/durable-files.js';
 import type { Random } from '#util/random.js';
 
 /** SHA-256 in hexadecimal, or that with `-` and the variant of a thumbnail: nothing a user chose. */
@@ -73,13 +74,12 @@ async function syncDirectory(path: string): Promise<void> {
 const isAbsent = (error: unknown): boolean => (error as { code?: unknown } | null)?.code === 'ENOENT';
 
 /** Opens the directory, making it where it is missing. What an earlier process left half-written is removed. */
-export async function openFiles(directory: string, random: Random): Promise<MediaFiles> {
+export function openFiles(directory: string, random: Random): MediaFiles {
   const incoming = join(directory, 'incoming');
   const content = join(directory, 'content');
-  await rm(incoming, { recursive: true, force: true });
-  await mkdir(incoming, { recursive: true, mode: 0o700 });
-  await mkdir(content, { recursive: true, mode: 0o700 });
-  for (const path of [directory, dirname(directory)]) await syncDirectory(path);
+  for (const path of [incoming, content]) mkdirSync(path, { recursive: true, mode: 0o700 });
+  for (const name of readdirSync(incoming)) rmSync(join(incoming, name), { recursive: true, force: true });
+  for (const path of [directory, dirname(directory)]) syncFolder(path);
 
   const path = (name: string): string => {
     if (!NAME.test(name)) throw new RangeError('not the name of a media file');

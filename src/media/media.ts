@@ -67,14 +67,12 @@ const SWEEP_EVERY_MS = 60 * 60_000;
 const FIRST_SWEEP_MS = 60_000;
 
 /** Opens the media directory and starts the task that deletes what has had its time. */
-export async function openMedia(
-  parts: Pick<Media, 'store' | 'clock' | 'random' | 'serverName' | 'options' | 'log'>,
-): Promise<Media> {
+export function openMedia(parts: Pick<Media, 'store' | 'clock' | 'random' | 'serverName' | 'options' | 'log'>): Media {
   const { clock, random, log, options } = parts;
   const tasks = new Tasks(clock, log);
   const media: Media = {
     ...parts,
-    files: await openFiles(options.directory, random),
+    files: openFiles(options.directory, random),
     worker: openWorker({ clock, log }),
     contents: new Lanes({ waiting: CONTENT_WAITING }),
     awaited: new Map(),

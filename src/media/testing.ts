@@ -20,7 +20,7 @@ export async function openTestMedia(
   options: Partial<MediaOptions> = {},
 ): Promise<{ readonly media: Media; readonly test: TestStore }> {
   const test = await openTestStore();
-  const media = await openMedia({
+  const media = openMedia({
     store: test.store,
     clock: test.clock,
     random: seededRandom('media'),

@@ -46,7 +46,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const { directory } = options;
   const log = options.log ?? silentLog;
   const migrations = options.migrations ?? MIGRATIONS;
-  const expected = directory === undefined ? undefined : await directories.expectDatabase(directory);
+  const expected = directory === undefined ? undefined : directories.expectDatabase(directory);
   assert(options.db !== undefined || directory !== undefined, 'a data directory or a database is needed');
   const db = options.db ?? levelIn(directory!);
   await openDatabase(db, { createIfMissing: expected !== true });
@@ -68,7 +68,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       probe: directory === undefined ? async () => undefined : () => directories.probeWrite(directory),
     });
     await writeIdentity(store, options, migrations);
-    if (directory !== undefined && expected !== true) await directories.writeSentinel(directory, options.clock.now());
+    if (directory !== undefined && expected !== true) directories.writeSentinel(directory, options.clock.now());
     return store;
   } catch (error) {
     await db.close();
@@ -104,7 +104,7 @@ export function levelIn(directory: string): KeyValueDb {
     async removeUnused() {
       let used = 0;
       for (let n = 0; n < LEVELS; n++) used += Number(level.getProperty(`leveldb.num-files-at-level${n}`));
-      if ((await directories.tables(directory)) - used < MANY_UNUSED) return;
+      if (directories.tables(directory) - used < MANY_UNUSED) return;
       // LevelDB looks for them each time it has written a table, and that what is in memory becomes one is all this does where
       // there is nothing to compact. Those that were being read just then stayed.
       await level.compactRange(BEYOND, BEYOND);

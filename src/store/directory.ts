@@ -1,7 +1,9 @@
-import { mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf } from '#store/kv.js';
 import { StoreError } from '#store/store-error.js';
+import { syncFolder, writeNewFile } from '#util/durable-files.js';
 
 /**
  * Bytes that must be writable before a database that ran out of space is closed and opened again: opening turns LevelDB's
@@ -25,11 +27,11 @@ export function sentinelPath(directory: string): string {
  * Whether a database must already be here. Throws `StoreError` missing where one was here and is gone, in whole or its
  * CURRENT file: LevelDB would then begin an empty one without a word.
  */
-export async function expectDatabase(directory: string): Promise<boolean> {
+export function expectDatabase(directory: string): boolean {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    const sentinel = await exists(sentinelPath(directory));
-    const names = await list(databasePath(directory));
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const sentinel = statSync(sentinelPath(directory), { throwIfNoEntry: false }) !== undefined;
+    const names = list(databasePath(directory));
     if (names.includes('CURRENT')) return sentinel;
     if (sentinel)
       throw gone(databasePath(directory), names.length === 0 ? 'is empty or missing' : 'has no CURRENT file');
@@ -48,31 +50,22 @@ export async function expectDatabase(directory: string): Promise<boolean> {
 }
 
 /** Says durably that there is a database now. */
-export async function writeSentinel(directory: string, createdTs: number): Promise<void> {
+export function writeSentinel(directory: string, createdTs: number): void {
   const path = sentinelPath(directory);
   const text = `${JSON.stringify({
     about: 'Runnel keeps its database in the folder db. This file makes it refuse to start afresh if that is lost.',
     created_ts: createdTs,
   })}\n`;
-  const file = await open(`${path}.new`, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.new`, path);
-  const folder = await open(directory, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  const beside = `${path}.new`;
+  if (existsSync(beside)) unlinkSync(beside);
+  writeNewFile(beside, text);
+  renameSync(beside, path);
+  syncFolder(directory);
 }
 
 /** How many tables lie in the database's folder, used or not. */
-export async function tables(directory: string): Promise<number> {
-  return (await list(databasePath(directory))).filter((name) => TABLE.test(name)).length;
+export function tables(directory: string): number {
+  return list(databasePath(directory)).filter((name) => TABLE.test(name)).length;
 }
 
 /** Rejects while the disk takes no writes: so a full disk is waited for with the database still readable. */
@@ -88,21 +81,13 @@ export async function probeWrite(directory: string): Promise<void> {
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    (error: unknown) => {
-      if (codeOf(error) === 'ENOENT') return false;
-      throw error;
-    },
-  );
-}
-
-async function list(path: string): Promise<string[]> {
-  return readdir(path).catch((error: unknown) => {
+function list(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch (error) {
     if (codeOf(error) === 'ENOENT') return [];
     throw error;
-  });
+  }
 }
 
 function gone(path: string, how: string): StoreError {

@@ -19,10 +19,10 @@ test('the first start makes a key that only its owner can read, later starts rea
   const data = await directory(t);
   const mask = process.umask(0);
   t.after(() => process.umask(mask));
-  const made = await openSigningKey(data, seededRandom('a'), silentLog);
+  const made = openSigningKey(data, seededRandom('a'), silentLog);
   assert.equal((await stat(keyFilePath(data))).mode & 0o777, 0o600);
   assert.deepEqual(await readdir(data), ['signing.key']);
-  const read = await openSigningKey(data, seededRandom('b'), silentLog);
+  const read = openSigningKey(data, seededRandom('b'), silentLog);
   assert.equal(read.id, made.id);
   assert.equal(read.publicKey, made.publicKey);
 });
@@ -31,23 +31,23 @@ test('a key that is gone beside a database is never made anew', async (t) => {
   const data = await directory(t);
   await mkdir(join(data, 'db'));
   await writeFile(join(data, 'db', 'CURRENT'), 'MANIFEST-000001\n');
-  await assert.rejects(openSigningKey(data, seededRandom('a'), silentLog), isKeyError);
+  assert.throws(() => openSigningKey(data, seededRandom('a'), silentLog), isKeyError);
   assert.deepEqual(await readdir(data), ['db']);
 });
 
 test('a file that is no key is refused and kept', async (t) => {
   const data = await directory(t);
   await writeFile(keyFilePath(data), 'ed25519 a_1 short\n');
-  await assert.rejects(openSigningKey(data, seededRandom('a'), silentLog), isKeyError);
+  assert.throws(() => openSigningKey(data, seededRandom('a'), silentLog), isKeyError);
   assert.equal((await stat(keyFilePath(data))).size, 18);
 });
 
 test('a key that others can read is warned about', async (t) => {
   const data = await directory(t);
-  await openSigningKey(data, seededRandom('a'), silentLog);
+  openSigningKey(data, seededRandom('a'), silentLog);
   await chmod(keyFilePath(data), 0o644);
   const warned: string[] = [];
   const log: Log = { ...silentLog, warn: (message) => void warned.push(message) };
-  await openSigningKey(data, seededRandom('a'), log);
+  openSigningKey(data, seededRandom('a'), log);
   assert.equal(warned.length, 1);
 });

@@ -1,9 +1,10 @@
-import { link, open, readFile, stat, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { linkSync, readFileSync, statSync, unlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { formatSigningKey, parseSigningKey, type SigningKey, signingKeyFromSeed } from '#core/signing.js';
 import { databasePath, expectDatabase } from '#store/directory.js';
 import { codeOf } from '#store/kv.js';
 import { StoreError } from '#store/store-error.js';
+import { syncFolder, writeNewFile } from '#util/durable-files.js';
 import type { Log } from '#util/log.js';
 import type { Random } from '#util/random.js';
 
@@ -25,20 +26,20 @@ export function keyFingerprint(key: SigningKey): string {
  * Reads the server's signing key, or makes it (mode 0600, whatever the umask) where there has never been a database.
  * Throws `StoreError`: signingKey where the file is gone though a database is here, or is no key; noPermission.
  */
-export async function openSigningKey(directory: string, random: Random, log: Log): Promise<SigningKey> {
-  await expectDatabase(directory);
+export function openSigningKey(directory: string, random: Random, log: Log): SigningKey {
+  expectDatabase(directory);
   const path = keyFilePath(directory);
-  const text = await readText(path);
+  const text = readText(path);
   if (text !== undefined) {
     const key = parseSigningKey(text);
     if (key === undefined) {
       throw new StoreError('signingKey', `${path} is not a signing key ("ed25519 <version> <seed>"): restore the file`);
     }
-    const { mode } = await stat(path);
+    const { mode } = statSync(path);
     if ((mode & OTHERS) !== 0) log.warn('Others can read the signing key; its mode should be 0600.', { path });
     return key;
   }
-  if ((await readText(join(databasePath(directory), 'CURRENT'))) !== undefined) {
+  if (readText(join(databasePath(directory), 'CURRENT')) !== undefined) {
     throw new StoreError(
       'signingKey',
       `${path} is missing, though there is a database: restore it from a backup. Without it other servers would not ` +
@@ -46,13 +47,13 @@ export async function openSigningKey(directory: string, random: Random, log: Log
     );
   }
   const key = signingKeyFromSeed(random.bytes(SEED_BYTES));
-  await writeDurably(path, formatSigningKey(key), `${path}.${random.token(6)}`);
+  writeDurably(path, formatSigningKey(key), `${path}.${random.token(6)}`);
   return key;
 }
 
-async function readText(path: string): Promise<string | undefined> {
+function readText(path: string): string | undefined {
   try {
-    return await readFile(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw new StoreError('noPermission', `${path} can not be read: ${(error as Error).message}`, { cause: error });
@@ -60,24 +61,12 @@ async function readText(path: string): Promise<string | undefined> {
 }
 
 /** Writes beside and links into place, so that the file is there whole or not at all, and none is ever replaced. */
-async function writeDurably(path: string, text: string, beside: string): Promise<void> {
-  const file = await open(beside, 'wx', 0o600);
+function writeDurably(path: string, text: string, beside: string): void {
+  writeNewFile(beside, text);
   try {
-    await file.chmod(0o600);
-    await file.writeFile(text);
-    await file.sync();
+    linkSync(beside, path);
   } finally {
-    await file.close();
+    unlinkSync(beside);
   }
-  try {
-    await link(beside, path);
-  } finally {
-    await unlink(beside);
-  }
-  const folder = await open(join(path, '..'), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  syncFolder(dirname(path));
 }
