@@ -26,15 +26,15 @@ ENV NODE_ENV=production \
 WORKDIR /app
 COPY LICENSE package.json ./
 COPY --from=build /src/node_modules node_modules
-COPY --from=build /src/dist/main.js dist/
+COPY --from=build /src/dist/main.cjs dist/
 COPY --from=build /src/dist/bundle dist/bundle
 # Numeric, so that a supervisor can see that it is not root. /data is the only place that is written.
 RUN mkdir -m 0700 /data && chown 10001:10001 /data \
- && chmod 0755 dist/main.js && ln -s /app/dist/main.js /usr/local/bin/runnel
+ && chmod 0755 dist/main.cjs && ln -s /app/dist/main.cjs /usr/local/bin/runnel
 USER 10001:10001
 VOLUME /data
 EXPOSE 8008
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
   CMD ["node", "-e", "const port = process.env.RUNNEL_LISTEN.split(',')[0].split(':').pop(); fetch(`http://127.0.0.1:${port}/health`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--no-memory-reducer", "/app/dist/main.js"]
+ENTRYPOINT ["node", "--no-memory-reducer", "/app/dist/main.cjs"]
 CMD ["serve"]

@@ -21,6 +21,8 @@ const COMMON = {
   charset: 'ascii',
   legalComments: 'none',
   logLevel: 'warning',
+  // The paths in tsconfig.json lead to the sources: what runs is what the compiler has left.
+  tsconfigRaw: {},
 };
 
 /** LevelDB's own part is found by where the package lies, which is not where the bundle lies. */
@@ -63,11 +65,13 @@ const IN_SHORT = {
     "module.exports = { isMainThread: true, get Worker() { return require('node:worker_threads').Worker; } };",
   'thread-stream': "module.exports = function (...given) { return new (require('thread-stream'))(...given); };",
 };
+/** The same of a package that lies in the bundle. */
+const RUN_WHEN_USED = { ajv: ['Ajv'] };
 const loadedWhenUsed = {
   name: 'loaded-when-used',
   setup({ onResolve, onLoad }) {
     const sources = new Map();
-    for (const [id, names] of Object.entries(WHEN_USED)) {
+    for (const [id, names] of Object.entries({ ...WHEN_USED, ...RUN_WHEN_USED })) {
       const members = names.map((name) => `get ${name}() { return require('${id}').${name}; }`);
       sources.set(id, `module.exports = { ${members.join(', ')} };`);
     }
@@ -75,16 +79,17 @@ const loadedWhenUsed = {
     onResolve({ filter: /^[\w:-]+$/ }, ({ path, namespace }) => {
       if (!sources.has(path)) return undefined;
       // From in there it is what Node finds.
-      return namespace === 'when-used' ? { path, external: true } : { path, namespace: 'when-used' };
+      if (namespace !== 'when-used') return { path, namespace: 'when-used' };
+      return Object.hasOwn(RUN_WHEN_USED, path) ? undefined : { path, external: true };
     });
-    onLoad({ filter: /.*/, namespace: 'when-used' }, ({ path }) => ({ contents: sources.get(path) }));
+    onLoad({ filter: /.*/, namespace: 'when-used' }, ({ path }) => ({ contents: sources.get(path), resolveDir: '.' }));
   },
 };
 
 rmSync(OUT, { recursive: true, force: true });
 await Promise.all([
   // One script, and not a module: only scripts can be given code that was compiled before. It is a function of what Node
-  // gives to CommonJS modules; `main.ts` calls it.
+  // gives to CommonJS modules; `main.cts` calls it.
   build({
     ...COMMON,
     entryPoints: { program: 'dist/cli/program.js' },

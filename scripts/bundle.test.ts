@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 
 /** What a script prints that runs after the command `version` in the same process. */
 function printedAfterVersion(script: string, ...options: string[]): string {
   const { NODE_OPTIONS: _, ...env } = process.env;
   const whole = `
-    process.argv = [process.argv[0], 'dist/main.js', 'version'];
-    const { program } = await import('./dist/main.js');
+    process.argv = [process.argv[0], 'dist/main.cjs', 'version'];
+    const { program } = require('./dist/main.cjs');
     ${script}`;
-  return execFileSync(process.execPath, [...options, '--input-type=module', '--eval', whole], {
+  return execFileSync(process.execPath, [...options, '--eval', whole], {
     encoding: 'utf8',
     env,
   });
@@ -31,6 +34,31 @@ test('what runs often is compiled once the start is over, and not before', () =>
   const [starting, started] = printed.split('started') as [string, string];
   assert.doesNotMatch(starting, /completed optimizing/);
   assert.match(started, /completed optimizing .*often/);
+});
+
+test('a start loads its modules of Node before the options of V8 change', (t) => {
+  const data = mkdtempSync(join(tmpdir(), 'runnel-bundle-'));
+  t.after(() => rmSync(data, { recursive: true, force: true }));
+  const script = `
+    const v8 = require('node:v8');
+    const set = v8.setFlagsFromString;
+    let before;
+    v8.setFlagsFromString = (flag) => {
+      before ??= new Set(process.moduleLoadList);
+      set(flag);
+    };
+    const write = process.stdout.write;
+    process.stdout.write = (text) => {
+      if (!text.includes(' serves ')) return true;
+      const late = process.moduleLoadList.filter((id) => id.startsWith('NativeModule ') && !before.has(id));
+      write.call(process.stdout, JSON.stringify(late));
+      process.kill(process.pid, 'SIGTERM');
+      return true;
+    };
+    process.argv = [process.argv[0], 'dist/main.cjs', 'serve'];
+    require('./dist/main.cjs');`;
+  const env = { PATH: process.env['PATH'], RUNNEL_DATA: data, RUNNEL_LISTEN: '127.0.0.1:0' };
+  assert.deepEqual(JSON.parse(execFileSync(process.execPath, ['--eval', script], { encoding: 'utf8', env })), []);
 });
 
 test('without any compiler, as where no memory may be made executable, the program runs too', () => {

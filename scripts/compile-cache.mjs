@@ -1,5 +1,5 @@
 // Run by bundle.mjs: starts the bundled server on an empty directory, asks it for something, stops it, and writes what V8
-// compiled until then beside the bundle, for `main.ts` to begin with.
+// compiled until then beside the bundle, for `main.cts` to begin with.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
@@ -15,7 +15,7 @@ const port = await freePort();
 for (const name of Object.keys(process.env)) if (name.startsWith('RUNNEL_')) delete process.env[name];
 Object.assign(process.env, { RUNNEL_DATA: directory, RUNNEL_LISTEN: `127.0.0.1:${port}`, RUNNEL_LOG: 'warn' });
 
-const main = new URL('../dist/main.js', import.meta.url);
+const main = new URL('../dist/main.cjs', import.meta.url);
 process.argv = [process.execPath, fileURLToPath(main), 'serve'];
 const { program, CACHE_FILE } = await import(main);
 const { useCompilers } = await import('../dist/cli/compilers.js');

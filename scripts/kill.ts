@@ -92,7 +92,7 @@ async function killedStart(directory: string, port: number): Promise<void> {
 
 /** `runnel check --json` on the data of the stopped server; rejects unless it is clean. */
 function check(directory: string): Promise<void> {
-  const main = resolve(import.meta.dirname, '../../dist/main.js');
+  const main = resolve(import.meta.dirname, '../../dist/main.cjs');
   return new Promise((done, fail) => {
     const env = { PATH: process.env['PATH'] ?? '', RUNNEL_DATA: directory };
     const child = spawn(process.execPath, [main, 'check', '--json'], { env, stdio: ['ignore', 'pipe', 'inherit'] });

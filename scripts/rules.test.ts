@@ -101,11 +101,12 @@ test('strings, comments, templates and regular expressions are not code', () => 
 
 test('imports are found with their names and lines', () => {
   const text =
-    "import a from 'a';\nimport {\n  type B,\n  c as d,\n} from 'b';\nexport * from 'c';\nconst e = import('d');";
+    "import a from 'a';\nimport {\n  type B,\n  c as d,\n} from 'b';\nexport * from 'c';\nconst e = import('d');\nimport f = require('f');";
   assert.deepEqual(importsOf(text), [
     { from: 'a', names: [], line: 1 },
     { from: 'b', names: ['B', 'c'], line: 2 },
     { from: 'c', names: [], line: 6 },
     { from: 'd', names: [], line: 7 },
+    { from: 'f', names: [], line: 8 },
   ]);
 });

@@ -18,7 +18,7 @@ const MOST_LINES = 600;
 /** One literal table each: they grow with what they list. */
 const TABLES = ['store/schema.ts', 'api/endpoints.ts'];
 
-const layerOf = (path: string): string => path.split('/')[0]!.replace(/(\.test)?\.ts$/, '');
+const layerOf = (path: string): string => path.split('/')[0]!.replace(/(\.test)?\.c?ts$/, '');
 const isTest = (path: string): boolean => path.endsWith('.test.ts') || /[/-]testing\.ts$/.test(path);
 const packageOf = (specifier: string): string =>
   specifier

@@ -98,7 +98,7 @@ export function lineOf(text: string, index: number): number {
 export function importsOf(text: string): Import[] {
   const code = codeOnly(text);
   const found: Import[] = [];
-  const statement = /\b(?:import|export)\b([^;'"`]*?)\bfrom\s*(['"])|\bimport\s*\(?\s*(['"])/g;
+  const statement = /\b(?:import|export)\b([^;'"`]*?)\bfrom\s*(['"])|\b(?:import|require)\s*\(?\s*(['"])/g;
   for (const match of code.matchAll(statement)) {
     const open = match.index + match[0].length;
     const quote = match[2] ?? match[3]!;

@@ -21,4 +21,4 @@ export MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-131072}"
 export MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-131072}"
 
 # V8's own look for garbage at rest comes late, and again: src/cli/rest.ts does it. It takes this from the command line only.
-exec node --no-memory-reducer dist/main.js serve "$@"
+exec node --no-memory-reducer dist/main.cjs serve "$@"

@@ -87,7 +87,7 @@ async function withServer(use) {
   const url = `http://127.0.0.1:${await freePort()}`;
   const secret = randomBytes(16).toString('hex');
   const ours = Object.entries(process.env).filter(([name]) => !name.startsWith('RUNNEL_'));
-  const child = spawn(process.execPath, ['dist/main.js', 'serve'], {
+  const child = spawn(process.execPath, ['dist/main.cjs', 'serve'], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...Object.fromEntries(ours),
@@ -120,7 +120,7 @@ async function withServer(use) {
     if (end !== 0) {
       console.error(`The server ended with ${end} when asked to stop.`);
       ok = false;
-    } else if (!(await run(process.execPath, ['dist/main.js', 'check', '--data', join(data, 'data')]))) {
+    } else if (!(await run(process.execPath, ['dist/main.cjs', 'check', '--data', join(data, 'data')]))) {
       ok = false;
     }
     if (!ok) console.error(`Last lines of the server:\n${printed}`);

@@ -9,7 +9,7 @@ import type { Source } from './source.js';
 
 const root = join(import.meta.dirname, '../..');
 const sources: Source[] = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.ts'))
+  .filter((path) => /\.c?ts$/.test(path))
   .sort()
   .map((path) => ({ path: path.replaceAll('\\', '/'), text: readFileSync(join(root, 'src', path), 'utf8') }));
 

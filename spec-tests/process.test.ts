@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Homeserver, type OwnServer, startOwnServer } from './support/homeserver.js';
 
-const MAIN = resolve(import.meta.dirname, '../../dist/main.js');
+const MAIN = resolve(import.meta.dirname, '../../dist/main.cjs');
 
 async function started(t: TestContext, env: Readonly<Record<string, string>> = {}): Promise<OwnServer> {
   const server: Homeserver = await startOwnServer(env);

@@ -19,7 +19,7 @@ export interface Command {
 
 /** How this project's own server is started with its data in `directory`. */
 export function runnel(directory: string, port: number, sharedSecret: string, flags: readonly string[] = []): Command {
-  const main = resolve(import.meta.dirname, '../../../dist/main.js');
+  const main = resolve(import.meta.dirname, '../../../dist/main.cjs');
   return {
     command: process.execPath,
     // As scripts/start.sh and the image have it, and the environment.

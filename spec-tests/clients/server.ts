@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { type OwnServer, startOwnServer } from '../../build/spec-tests/support/homeserver.js';
 
-const MAIN = resolve(import.meta.dirname, '../../dist/main.js');
+const MAIN = resolve(import.meta.dirname, '../../dist/main.cjs');
 
 /** A server of ours where one registers with a token, as `npm start` serves it: policy and rate limits are the default. */
 export async function startServer(): Promise<OwnServer> {

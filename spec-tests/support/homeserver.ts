@@ -10,7 +10,7 @@ import { type Body, Client } from './client.js';
 
 /** Shared secret of the servers that the tests start; `HS_SHARED_SECRET` names another server's. */
 export const SHARED_SECRET = process.env['HS_SHARED_SECRET'] ?? 'spec-tests';
-const MAIN = resolve(import.meta.dirname, '../../../dist/main.js');
+const MAIN = resolve(import.meta.dirname, '../../../dist/main.cjs');
 const START_DEADLINE_MS = 15_000;
 
 /** A running homeserver: one that the tests start themselves, or the one at `HS_URL`. */
@@ -107,7 +107,7 @@ export class OwnServer {
   }
 
   async start(): Promise<void> {
-    const main = resolve(import.meta.dirname, '../../../dist/main.js');
+    const main = resolve(import.meta.dirname, '../../../dist/main.cjs');
     const child = spawn(this.#node, [main, 'serve'], {
       env: {
         PATH: process.env['PATH'] ?? '',

@@ -1,4 +1,4 @@
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, unlinkSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join, relative } from 'node:path';
 import { MatrixError } from '#core/errors.js';
@@ -92,7 +92,7 @@ export async function openControlSocket<App>(
       });
   });
   server.requestTimeout = 0;
-  rmSync(path, { force: true });
+  if (existsSync(path)) unlinkSync(path);
   // Binding a Unix socket is synchronous, so the mask holds for this one file; chmod is for systems that ignore it.
   const mask = process.umask(0o177);
   try {

@@ -6,8 +6,9 @@ import { foldCase } from '#core/case-fold.js';
  */
 
 const MARKS_OF_LATIN = /[\u0300-\u036f]+/g;
-const WORD = /[\p{L}\p{N}\p{M}]+/gu;
-const UNSPACED =
+// Functions, since V8 takes a millisecond to gather what Unicode knows of them, and most servers start without.
+const runOfWords = (): RegExp => /[\p{L}\p{N}\p{M}]+/gu;
+const unspaced = (): RegExp =>
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
 const ASCII = /^[\0-\x7f]*$/;
 const ASCII_WORD = /[a-z0-9]+/g;
@@ -24,13 +25,14 @@ function normalise(text: string): string {
 
 /** Splits a run of letters and digits into words of spaced scripts and single characters of the others. */
 function* pieces(run: string): Generator<string> {
-  if (!UNSPACED.test(run)) {
+  const isUnspaced = unspaced();
+  if (!isUnspaced.test(run)) {
     yield run.slice(0, MAX_WORD).toWellFormed();
     return;
   }
   let spaced = '';
   for (const char of run) {
-    if (!UNSPACED.test(char)) {
+    if (!isUnspaced.test(char)) {
       spaced += char;
       continue;
     }
@@ -48,7 +50,7 @@ export function* wordsOf(text: string): Generator<string> {
     for (const word of normal.match(ASCII_WORD) ?? []) yield word.slice(0, MAX_WORD);
     return;
   }
-  for (const [run] of normal.matchAll(WORD)) yield* pieces(run);
+  for (const [run] of normal.matchAll(runOfWords())) yield* pieces(run);
 }
 
 /** What a search term asks for: every word somewhere, and the words of each phrase side by side. */
@@ -67,7 +69,7 @@ export function parseWordQuery(term: string): WordQuery {
   const phrases: (readonly string[])[] = [];
   for (const [part, section] of term.slice(0, 1_000).split('"').entries()) {
     const isQuoted = part % 2 === 1;
-    const runs = isQuoted ? [section] : (normalise(section).match(WORD) ?? []);
+    const runs = isQuoted ? [section] : (normalise(section).match(runOfWords()) ?? []);
     for (const run of runs) {
       const phrase = [...wordsOf(run)].slice(0, MAX_QUERY_WORDS - words.size);
       for (const word of phrase) words.add(word);

@@ -72,6 +72,12 @@ test('names from the object prototype are no routes and fine as parameters (T15)
   }
 });
 
+test('a path that is none is refused', () => {
+  for (const path of ['', 'x/{y}', '/x{y}', '/{x}y', '/{x', '/{}', '/{x y}']) {
+    assert.throws(() => new Routes([at('a', 'GET', path)]), /odd path of a/, path);
+  }
+});
+
 test('two endpoints for one method and path are refused', () => {
   assert.throws(() => new Routes([at('a', 'GET', '/x/{y}'), at('b', 'GET', '/x/{z}')]), /declared by b and a/);
 });

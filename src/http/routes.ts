@@ -16,22 +16,19 @@ export type Match<App> =
   | { readonly kind: 'wrongMethod' }
   | { readonly kind: 'unknown' };
 
+/** Most nodes have only one of these, and there are a thousand. */
 interface Node<App> {
-  readonly literals: Map<string, Node<App>>;
+  literals: Map<string, Node<App>> | undefined;
   parameter: Node<App> | undefined;
-  readonly methods: Map<string, Route<App>>;
+  methods: Map<string, Route<App>> | undefined;
 }
 
 const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze({});
-const PARAMETER = /^\{([A-Za-z_][A-Za-z0-9_]*)\}$/;
+/** Literal segments, and parameters that are whole segments. */
+const PATH = /^(\/([^/{}]*|\{[A-Za-z_][A-Za-z0-9_]*\}))+$/;
 
 function node<App>(): Node<App> {
-  return { literals: new Map(), parameter: undefined, methods: new Map() };
-}
-
-/** Names of the `{parameters}` of a path, from left to right. */
-function parameterNames(path: string): string[] {
-  return path.split('/').flatMap((segment) => PARAMETER.exec(segment)?.[1] ?? []);
+  return { literals: undefined, parameter: undefined, methods: undefined };
 }
 
 /**
@@ -46,31 +43,37 @@ export class Routes<App> {
 
   constructor(endpoints: readonly Endpoint<App>[]) {
     for (const endpoint of endpoints) {
-      this.#add(endpoint, endpoint.path);
-      for (const alias of endpoint.aliases) this.#add(endpoint, alias);
+      const all = this.#add(endpoint, endpoint.path);
+      for (const alias of endpoint.aliases) this.#add(endpoint, alias, all);
     }
   }
 
-  #add(endpoint: Endpoint<App>, path: string): void {
-    assert(path.startsWith('/'), `path of ${endpoint.id} does not start with a slash: ${path}`);
+  /** Returns the names of the path's parameters; `all` are those of the canonical path. */
+  #add(endpoint: Endpoint<App>, path: string, all: readonly string[] = []): string[] {
+    assert(PATH.test(path), `odd path of ${endpoint.id}: ${path}`);
+    const names: string[] = [];
     let at = this.#root;
     for (const segment of path.slice(1).split('/')) {
-      assert(PARAMETER.test(segment) || !/[{}]/.test(segment), `odd parameter in the path of ${endpoint.id}: ${path}`);
-      if (PARAMETER.test(segment)) {
+      if (segment[0] === '{') {
+        names.push(segment.slice(1, -1));
         at.parameter ??= node();
         at = at.parameter;
-      } else {
-        const next = at.literals.get(segment) ?? node<App>();
-        at.literals.set(segment, next);
-        at = next;
+        continue;
       }
+      at.literals ??= new Map();
+      let next = at.literals.get(segment);
+      if (next === undefined) {
+        next = node();
+        at.literals.set(segment, next);
+      }
+      at = next;
     }
+    at.methods ??= new Map();
     const other = at.methods.get(endpoint.method)?.endpoint;
     assert(other === undefined, `${endpoint.method} ${path} is declared by ${endpoint.id} and ${other?.id}`);
-    const names = parameterNames(path);
-    const omitted = parameterNames(endpoint.path).filter((name) => !names.includes(name));
-    at.methods.set(endpoint.method, { endpoint, names, omitted });
+    at.methods.set(endpoint.method, { endpoint, names, omitted: all.filter((name) => !names.includes(name)) });
     if (names.length === 0) this.#literalPaths.set(path, at);
+    return names;
   }
 
   /**
@@ -81,7 +84,7 @@ export class Routes<App> {
    */
   match(method: string, path: string): Match<App> {
     const wanted = method === 'HEAD' ? 'GET' : method;
-    const literal = this.#literalPaths.get(path)?.methods.get(wanted);
+    const literal = this.#literalPaths.get(path)?.methods?.get(wanted);
     if (literal !== undefined && literal.omitted.length === 0) {
       return { kind: 'route', route: literal, params: NO_PARAMS };
     }
@@ -90,11 +93,11 @@ export class Routes<App> {
     let known = false;
     const search = (at: Node<App>, depth: number): Route<App> | undefined => {
       if (depth === segments.length) {
-        known ||= at.methods.size > 0;
-        return at.methods.get(wanted);
+        known ||= at.methods !== undefined;
+        return at.methods?.get(wanted);
       }
       const segment = segments[depth] ?? '';
-      const next = at.literals.get(segment);
+      const next = at.literals?.get(segment);
       const found = next === undefined ? undefined : search(next, depth + 1);
       if (found !== undefined || at.parameter === undefined) return found;
       values.push(segment);
