@@ -1,9 +1,12 @@
 // Bundles what the compiler has left in dist/ into dist/bundle/, which is what runs: see docs/decisions/0010-bundle.md and 0011.
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 const OUT = 'dist/bundle';
+const gypBuild = createRequire(import.meta.resolve('classic-level'))('node-gyp-build');
 /** Packages with parts of native code, which must stay where npm has put them. */
 const NATIVE = ['@node-rs/argon2', 'sharp', 'classic-level/package.json'];
 /** Parts of fastify that it loads only where they are used, and here they are not. The text of the bundle stays in memory. */
@@ -25,14 +28,34 @@ const COMMON = {
   tsconfigRaw: {},
 };
 
-/** LevelDB's own part is found by where the package lies, which is not where the bundle lies. */
+/**
+ * LevelDB's own part is found by where the package lies, which is not where the bundle lies. First it is looked for where
+ * it lay when the bundle was made: what finds it takes a millisecond.
+ */
 const levelInItsPlace = {
   name: 'level-in-its-place',
   setup({ onLoad }) {
-    onLoad({ filter: /classic-level[\\/]binding\.js$/ }, () => ({
-      contents: `module.exports = require('node-gyp-build')(
-        require('node:path').dirname(require.resolve('classic-level/package.json')));`,
-    }));
+    onLoad({ filter: /classic-level[\\/]binding\.js$/ }, ({ path }) => {
+      const found = relative(resolve(OUT), gypBuild.resolve(dirname(path)));
+      return {
+        contents: `
+          const { dirname, join } = require('node:path');
+          try {
+            process.dlopen(module, join(dirname(__filename), ${JSON.stringify(found)}));
+          } catch {
+            module.exports = require('node-gyp-build')(dirname(require.resolve('classic-level/package.json')));
+          }`,
+      };
+    });
+  },
+};
+
+/** The version is read when the bundle is made. */
+const versionInside = {
+  name: 'version-inside',
+  setup({ onLoad }) {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+    onLoad({ filter: /util[\\/]version\.js$/ }, () => ({ contents: `export const VERSION = '${version}';` }));
   },
 };
 
@@ -65,8 +88,8 @@ const IN_SHORT = {
     "module.exports = { isMainThread: true, get Worker() { return require('node:worker_threads').Worker; } };",
   'thread-stream': "module.exports = function (...given) { return new (require('thread-stream'))(...given); };",
 };
-/** The same of a package that lies in the bundle. */
-const RUN_WHEN_USED = { ajv: ['Ajv'] };
+/** The same of packages that lie in the bundle. */
+const RUN_WHEN_USED = { ajv: ['Ajv'], tweetnacl: ['sign'] };
 const loadedWhenUsed = {
   name: 'loaded-when-used',
   setup({ onResolve, onLoad }) {
@@ -101,7 +124,7 @@ await Promise.all([
       js: "(function (require, __filename) { const bundleUrl = require('node:url').pathToFileURL(__filename).href;",
     },
     footer: { js: '})' },
-    plugins: [levelInItsPlace, undiciApart, loadedWhenUsed],
+    plugins: [levelInItsPlace, versionInside, undiciApart, loadedWhenUsed],
   }),
   build({
     ...COMMON,

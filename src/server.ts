@@ -9,7 +9,7 @@ import type { ServerAuthentication } from '#http/auth.js';
 import type { Caller, Endpoint, RequestInfo } from '#http/endpoint.js';
 import { landingEndpoints } from '#http/landing.js';
 import { createLimits } from '#http/limits.js';
-import { createHttpServer, type HttpLog, type HttpServer, type TlsIdentity } from '#http/server.js';
+import { createHttpServer, type HttpLog, type TlsIdentity } from '#http/server.js';
 import { closeMedia, type Media, type MediaOptions, openMedia } from '#media/media.js';
 import { OutboundFederation } from '#outbound/federation.js';
 import { Push } from '#outbound/push.js';
@@ -127,33 +127,11 @@ export async function openLayers(config: Config, { clock, random, log }: Surroun
 /** Opens a whole server and listens. Rejects, with everything closed again, where the store or an address can't be had. */
 export async function openServer(config: Config, surroundings: Surroundings): Promise<Server> {
   const { clock, random, log } = surroundings;
-  const opened = await openLayers(config, surroundings);
-  const { layers } = opened;
-  const delayed = new DelayedEvents(layers.rooms, layers.users);
-  const remote = config.federation === 'on' ? await remoteOf(config, layers.rooms, log) : undefined;
-  const federation = remote && openFederation({ rooms: layers.rooms, log, ...remote });
-  const app: App = {
-    serverName: config.serverName,
-    discovery: discoveryOf(config),
-    defaultRoomVersion: config.defaultRoomVersion,
-    rooms: layers.rooms,
-    users: layers.users,
-    media: layers.media,
-    sync: layers.sync,
-    delayed,
-    ...(federation && { federation }),
-  };
-  const landing: readonly Endpoint<App>[] = landingEndpoints({
-    serverName: config.serverName,
-    baseUrl: config.publicUrl,
-    registration: config.registration,
-    problem: () => layers.store.problem,
-  });
-  const http: HttpServer = createHttpServer<App>({
-    app,
-    endpoints: [...landing, ...ENDPOINTS, ...(federation ? FEDERATION_ENDPOINTS : [])],
-    authenticate: (token, request) => callerOf(layers.users, token, request),
-    ...(federation && { servers: serverAuthentication(federation) }),
+  const federates = config.federation === 'on';
+  const opening = openLayers(config, surroundings);
+  // While LevelDB opens on another thread.
+  const http = createHttpServer<App>({
+    endpoints: [...landing(config), ...ENDPOINTS, ...(federates ? FEDERATION_ENDPOINTS : [])],
     limits: createLimits({ clock, mode: config.rateLimits ? 'on' : 'off' }),
     clock,
     random,
@@ -161,6 +139,26 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
     toMatrixError: storeProblem,
     trustedProxies: config.trustedProxies,
     bounds: { uploadBytes: config.maxUploadSize },
+  });
+  const opened = await opening;
+  const { layers } = opened;
+  const delayed = new DelayedEvents(layers.rooms, layers.users);
+  const remote = federates ? await remoteOf(config, layers.rooms, log) : undefined;
+  const federation = remote && openFederation({ rooms: layers.rooms, log, ...remote });
+  http.attach({
+    app: {
+      serverName: config.serverName,
+      discovery: discoveryOf(config),
+      defaultRoomVersion: config.defaultRoomVersion,
+      rooms: layers.rooms,
+      users: layers.users,
+      media: layers.media,
+      sync: layers.sync,
+      delayed,
+      ...(federation && { federation }),
+    },
+    authenticate: (token, request) => callerOf(layers.users, token, request),
+    ...(federation && { servers: serverAuthentication(federation) }),
   });
   const addresses: { host: string; port: number }[] = [];
   try {
@@ -206,6 +204,16 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
       return closing;
     },
   };
+}
+
+/** What the server says of itself to people and supervisors. */
+function landing(config: Config): Endpoint<App>[] {
+  return landingEndpoints({
+    serverName: config.serverName,
+    baseUrl: config.publicUrl,
+    registration: config.registration,
+    problem: ({ rooms }) => rooms.store.problem,
+  });
 }
 
 /** The way out to other servers. */

@@ -114,6 +114,17 @@ export async function serveApi(
   runBulkRedactions(rooms, tasks);
   const systemClock = new SystemClock();
   const server = createHttpServer<App>({
+    endpoints,
+    limits: createLimits({ clock: systemClock, mode: 'off' }),
+    clock: systemClock,
+    random,
+    log: {
+      isLevelEnabled: () => false,
+      debug: () => {},
+      error: (fields) => t.diagnostic(`logged: ${String((fields as { err?: { stack?: string } }).err?.stack ?? '')}`),
+    },
+  });
+  server.attach({
     app: {
       serverName,
       users,
@@ -124,16 +135,7 @@ export async function serveApi(
       defaultRoomVersion: '12',
       discovery: { baseUrl: 'https://hs.test', federation: undefined, contacts: [], supportPage: undefined },
     },
-    endpoints,
     authenticate: (token, seen) => authenticate(users, token, seen),
-    limits: createLimits({ clock: systemClock, mode: 'off' }),
-    clock: systemClock,
-    random,
-    log: {
-      isLevelEnabled: () => false,
-      debug: () => {},
-      error: (fields) => t.diagnostic(`logged: ${String((fields as { err?: { stack?: string } }).err?.stack ?? '')}`),
-    },
   });
   const { port } = await server.listen('127.0.0.1', 0);
   t.after(async () => {

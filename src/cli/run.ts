@@ -40,7 +40,9 @@ export async function run(args: readonly string[], commands: readonly Command[],
       const wanted = command.words.map((word) => word.toUpperCase()).join(' ') || 'no further words';
       throw new UsageError(`'runnel ${command.name}' takes ${wanted}, not ${words.length} words`);
     }
-    const { config, settings } = command.withoutConfig ? WITHOUT_CONFIG : loadConfig(configInput(flags, context));
+    const { config, settings } = loadConfig(
+      command.withoutConfig ? { flags: {}, env: {}, readFile: () => '' } : configInput(flags, context),
+    );
     const output = await command.run(context, { words, flags, config, settings });
     if (output === undefined) return EXIT.ok;
     context.out(json ? JSON.stringify(output.json) : output.text);
@@ -50,8 +52,6 @@ export async function run(args: readonly string[], commands: readonly Command[],
     return error instanceof UsageError ? EXIT.usage : EXIT.failed;
   }
 }
-
-const WITHOUT_CONFIG = loadConfig({ flags: {}, env: {}, readFile: () => '' });
 
 function commandOf(args: readonly string[], commands: readonly Command[]): Command {
   const found = commands.find((c) => c.name === args.slice(0, 2).join(' ')) ?? commands.find((c) => c.name === args[0]);

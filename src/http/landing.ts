@@ -4,13 +4,13 @@ import type { ServerName } from '#core/ids.js';
 import { type Endpoint, endpoint, Reply } from '#http/endpoint.js';
 
 /** What the page at `/` tells about the server. */
-export interface Landing {
+export interface Landing<App> {
   readonly serverName: ServerName;
   /** Public base URL for clients; undefined where the operator named none. Never taken from a request's `Host`. */
   readonly baseUrl: string | undefined;
   readonly registration: 'closed' | 'token' | 'open';
   /** What is wrong with the store, in words fit for anyone; undefined while it takes writes. */
-  readonly problem: () => string | undefined;
+  readonly problem: (app: App) => string | undefined;
 }
 
 const CLIENTS = [
@@ -52,13 +52,15 @@ li small { display: block; color: var(--soft); }
 `;
 
 /** Nothing is loaded from anywhere; the one style sheet is admitted by its hash. No script at all. */
-const POLICY = [
-  "default-src 'none'",
-  `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
+function contentPolicy(): string {
+  return [
+    "default-src 'none'",
+    `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
+}
 
 const ESCAPES: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -74,7 +76,7 @@ export function escapeHtml(text: string): string {
 }
 
 /** The page for people who open the server's address in a browser. */
-export function landingPage(landing: Landing): string {
+export function landingPage(landing: Landing<never>): string {
   const name = escapeHtml(landing.serverName);
   const address =
     landing.baseUrl === undefined
@@ -116,8 +118,7 @@ ${clients.join('\n')}
 }
 
 /** `/`, `/health` (the process answers) and `/ready` (the store takes writes), for people, supervisors and proxies. */
-export function landingEndpoints<App>(landing: Landing): Endpoint<App>[] {
-  const page = landingPage(landing);
+export function landingEndpoints<App>(landing: Landing<App>): Endpoint<App>[] {
   const outside = { method: 'GET', caller: 'none', limit: 'free' } as const;
   return [
     endpoint({
@@ -125,9 +126,9 @@ export function landingEndpoints<App>(landing: Landing): Endpoint<App>[] {
       id: 'landing',
       path: '/',
       handle: async () =>
-        new Reply(200, page, {
+        new Reply(200, landingPage(landing), {
           'Content-Type': 'text/html; charset=utf-8',
-          'Content-Security-Policy': POLICY,
+          'Content-Security-Policy': contentPolicy(),
           'X-Content-Type-Options': 'nosniff',
           'X-Frame-Options': 'DENY',
           'Referrer-Policy': 'no-referrer',
@@ -139,8 +140,8 @@ export function landingEndpoints<App>(landing: Landing): Endpoint<App>[] {
       ...outside,
       id: 'ready',
       path: '/ready',
-      handle: async () => {
-        const problem = landing.problem();
+      handle: async (app) => {
+        const problem = landing.problem(app);
         if (problem !== undefined) throw new MatrixError('M_UNKNOWN', problem, { status: 503 });
         return { status: 'ok' };
       },

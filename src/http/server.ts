@@ -76,13 +76,7 @@ const noCompiler = () => () => (): never => {
 };
 
 export interface HttpServerOptions<App> {
-  /** Handed to every handler. */
-  readonly app: App;
   readonly endpoints: readonly Endpoint<App>[];
-  /** Finds the caller of an access token, or says what is wrong with it (`M_UNKNOWN_TOKEN`, with `soft_logout`). */
-  readonly authenticate: (token: string, request: RequestInfo) => Promise<Caller | MatrixError> | Caller | MatrixError;
-  /** Needed where an endpoint is for other servers. */
-  readonly servers?: ServerAuthentication;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly random: Random;
@@ -94,13 +88,25 @@ export interface HttpServerOptions<App> {
   readonly bounds?: Partial<HttpBounds>;
 }
 
+/** The layers below, as requests need them. */
+export interface HttpBackend<App> {
+  /** Handed to every handler. */
+  readonly app: App;
+  /** Finds the caller of an access token, or says what is wrong with it (`M_UNKNOWN_TOKEN`, with `soft_logout`). */
+  readonly authenticate: (token: string, request: RequestInfo) => Promise<Caller | MatrixError> | Caller | MatrixError;
+  /** Needed where an endpoint is for other servers. */
+  readonly servers?: ServerAuthentication;
+}
+
 /** What a TLS listener shows of itself, both in PEM. */
 export interface TlsIdentity {
   readonly certificate: string;
   readonly key: string;
 }
 
-export interface HttpServer {
+export interface HttpServer<App> {
+  /** Says what requests are answered from; before `listen`. */
+  attach(backend: HttpBackend<App>): void;
   /**
    * Listens on one more address, by TLS where a certificate is given; port 0 takes a free one. Rejects with the system's
    * error, such as `EADDRINUSE`.
@@ -114,11 +120,13 @@ export interface HttpServer {
 }
 
 /**
- * Builds the HTTP server for a table of endpoints: routes, CORS, limits, strict bodies and queries, callers, errors.
- * Throws on a table with two endpoints for one method and path.
+ * Builds the HTTP server for a table of endpoints: routes, CORS, limits, strict bodies and queries, callers, errors. It needs
+ * nothing of the layers below until it listens, so that it is built while the database opens. Throws on a table with two
+ * endpoints for one method and path.
  */
-export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServer {
-  const { app, limits, clock, log } = options;
+export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServer<App> {
+  const { limits, clock, log } = options;
+  let backend: HttpBackend<App>;
   const bounds: HttpBounds = { ...HTTP_BOUNDS, ...options.bounds };
   const addresses = clientAddress(options.trustedProxies);
   const routes = new Routes(options.endpoints);
@@ -194,7 +202,7 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
       const query = readQuery(endpoint, exchange.rawQuery);
       const body = checkBody(endpoint, server === undefined ? await takeBody(exchange) : server.content);
       const input = { caller: server?.name ?? user, params: exchange.params, query, body, request: exchange };
-      const result = await endpoint.handle(app, input);
+      const result = await endpoint.handle(backend.app, input);
       if (stopping) response.shouldKeepAlive = false;
       if (result instanceof Reply) await sendReply(request, response, clock, result);
       else sendJson(request, response, clock, 200, result);
@@ -212,7 +220,7 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
     const { endpoint } = exchange.route;
     if (!wantsToken(endpoint.caller)) return undefined;
     const token = accessToken(exchange.request.headers.authorization, exchange.rawQuery);
-    return admit(endpoint, token === undefined ? undefined : await options.authenticate(token, exchange));
+    return admit(endpoint, token === undefined ? undefined : await backend.authenticate(token, exchange));
   };
 
   const checkParams = (endpoint: Endpoint<App>, params: Readonly<Record<string, string>>): void => {
@@ -232,7 +240,7 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
   const findServer = async (
     exchange: Exchange<App>,
   ): Promise<{ readonly name: ServerName; readonly content: JsonObject | undefined }> => {
-    const { servers } = options;
+    const { servers } = backend;
     if (servers === undefined) throw new MatrixError('M_UNAUTHORIZED', 'This server does not federate');
     const { method, target: uri, request } = exchange;
     const header = serverHeader(servers, request.headers.authorization);
@@ -297,6 +305,7 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
   }
   framework.all('/*', (request, reply) => serve(request.raw, reply.raw));
   framework.setNotFoundHandler((request, reply) => serve(request.raw, reply.raw));
+  const ready = framework.ready();
 
   const open = (tls: TlsIdentity | undefined): Server => {
     const settings = {
@@ -334,8 +343,11 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
 
   let closing: Promise<void> | undefined;
   return {
+    attach(given) {
+      backend = given;
+    },
     async listen(host, port, tls) {
-      await framework.ready();
+      await ready;
       const server = open(tls);
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);

@@ -5,7 +5,7 @@ import { MatrixError } from '#core/errors.js';
 import type { DeviceId, UserId } from '#core/ids.js';
 import type { Caller, Endpoint } from '#http/endpoint.js';
 import { createLimits } from '#http/limits.js';
-import { createHttpServer, type HttpServer, type HttpServerOptions } from '#http/server.js';
+import { createHttpServer, type HttpBackend, type HttpServer, type HttpServerOptions } from '#http/server.js';
 import { SystemClock } from '#util/clock.js';
 import { seededRandom } from '#util/random.js';
 
@@ -39,7 +39,7 @@ interface Sent {
 
 /** A running server under test. */
 export interface Running {
-  readonly server: HttpServer;
+  readonly server: HttpServer<object>;
   readonly port: number;
   /** What went to the log as errors. */
   readonly logged: object[];
@@ -58,19 +58,24 @@ export interface Running {
 export async function serve(
   t: TestContext,
   endpoints: readonly Endpoint<object>[],
-  options: Partial<HttpServerOptions<object>> & { readonly callers?: Readonly<Record<string, Caller>> } = {},
+  options: Partial<HttpServerOptions<object> & HttpBackend<object>> & {
+    readonly callers?: Readonly<Record<string, Caller>>;
+  } = {},
 ): Promise<Running> {
   const { callers = { alice: callerOf() }, ...rest } = options;
   const clock = options.clock ?? new SystemClock();
   const logged: object[] = [];
   const server = createHttpServer<object>({
-    app: {},
     endpoints,
-    authenticate: (token) => callers[token] ?? new MatrixError('M_UNKNOWN_TOKEN', 'Unrecognised access token'),
     limits: createLimits({ clock, mode: 'off' }),
     clock,
     random: seededRandom('http'),
     log: { isLevelEnabled: () => false, debug: () => {}, error: (fields) => logged.push(fields) },
+    ...rest,
+  });
+  server.attach({
+    app: {},
+    authenticate: (token) => callers[token] ?? new MatrixError('M_UNKNOWN_TOKEN', 'Unrecognised access token'),
     ...rest,
   });
   const { port } = await server.listen('127.0.0.1', 0);

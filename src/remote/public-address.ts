@@ -34,9 +34,18 @@ function listOf(networks: readonly string[]): BlockList {
   return list;
 }
 
-const specialIpv4 = listOf(SPECIAL_IPV4);
-const globalIpv6 = listOf(GLOBAL_IPV6);
-const specialIpv6 = listOf(SPECIAL_IPV6);
+/** The lists above, made when the first address is asked about: a start asks about none. */
+let lists: Readonly<Record<'specialIpv4' | 'globalIpv6' | 'specialIpv6', BlockList>> | undefined;
+
+function isPublic(address: string): boolean {
+  lists ??= {
+    specialIpv4: listOf(SPECIAL_IPV4),
+    globalIpv6: listOf(GLOBAL_IPV6),
+    specialIpv6: listOf(SPECIAL_IPV6),
+  };
+  if (isIP(address) === 4) return !lists.specialIpv4.check(address, 'ipv4');
+  return lists.globalIpv6.check(address, 'ipv6') && !lists.specialIpv6.check(address, 'ipv6');
+}
 
 /** The IPv4 address inside an IPv4-mapped IPv6 address, in whichever way that is written. */
 function mappedIpv4(address: string): string | undefined {
@@ -64,8 +73,6 @@ export function publicAddresses(exceptions: readonly string[] = []): MayConnect 
   return (given) => {
     if (isException(given)) return true;
     if (isIP(given) === 0 || given.includes('%')) return false;
-    const address = isIP(given) === 6 ? (mappedIpv4(given) ?? given) : given;
-    if (isIP(address) === 4) return !specialIpv4.check(address, 'ipv4');
-    return globalIpv6.check(address, 'ipv6') && !specialIpv6.check(address, 'ipv6');
+    return isPublic(isIP(given) === 6 ? (mappedIpv4(given) ?? given) : given);
   };
 }
