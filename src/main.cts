@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import fs = require('node:fs');
+import nodeModule = require('node:module');
 import path = require('node:path');
 import v8 = require('node:v8');
 import vm = require('node:vm');
@@ -49,6 +50,6 @@ if ('WebAssembly' in globalThis) {
   v8.setFlagsFromString('--no-turbofan');
   v8.setFlagsFromString('--no-sparkplug');
 }
-start(require, file);
+start(nodeModule.createRequire(file), file);
 
 export = { program, CACHE_FILE };
