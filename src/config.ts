@@ -100,7 +100,7 @@ const UNITS = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 } as const
 const size: Kind<number> = {
   form: 'bytes, or with a unit: `512K`, `50M`, `2G`',
   parse(given) {
-    const [, digits, unit = ''] = /^(\d{1,12})([KMGT]?)$/i.exec(given) ?? [];
+    const [, digits, unit = ''] = /^(\d{1,12})([KMGTkmgt]?)$/.exec(given) ?? [];
     const bytes = Number(digits) * UNITS[unit.toUpperCase() as keyof typeof UNITS];
     if (!Number.isSafeInteger(bytes) || bytes === 0) throw new Error(`'${given}' is not a size such as 50M`);
     return bytes;
