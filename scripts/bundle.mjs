@@ -59,11 +59,15 @@ const versionInside = {
   },
 };
 
-/** undici, a megabyte that most starts do not need, is a file of its own. */
+/** undici, a megabyte that most starts do not need, is a file of its own, beside the bundle. */
 const undiciApart = {
   name: 'undici-apart',
-  setup({ onResolve }) {
-    onResolve({ filter: /^undici$/ }, () => ({ path: './undici.cjs', external: true }));
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^undici$/ }, ({ path }) => ({ path, namespace: 'apart' }));
+    onLoad({ filter: /.*/, namespace: 'apart' }, () => ({
+      contents: `const { dirname, join } = require('node:path');
+        module.exports = require(join(dirname(__filename), 'undici.cjs'));`,
+    }));
   },
 };
 
@@ -75,6 +79,7 @@ const WHEN_USED = {
   'node:child_process': ['fork'],
   'node:http2': ['createServer', 'createSecureServer'],
   'node:https': ['createServer'],
+  module: ['createRequire'],
   'node:tls': ['rootCertificates'],
   semver: ['coerce', 'gt', 'satisfies'],
 };

@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 import fs = require('node:fs');
-import nodeModule = require('node:module');
 import path = require('node:path');
 import v8 = require('node:v8');
 import vm = require('node:vm');
@@ -9,18 +8,7 @@ import vm = require('node:vm');
 
 // Of its own modules Node keeps what was compiled when it was built, and V8 takes that only while its options are those of
 // then: what the program needs of them is loaded before the first is changed, in a third of the time.
-for (const name of [
-  'http',
-  'crypto',
-  'os',
-  'dns',
-  'dns/promises',
-  'fs/promises',
-  'perf_hooks',
-  'zlib',
-  'cluster',
-  'module',
-]) {
+for (const name of ['http', 'crypto', 'os', 'dns', 'dns/promises', 'fs/promises', 'perf_hooks', 'zlib', 'cluster']) {
   process.getBuiltinModule(name);
 }
 // Node loads these when they are first asked for.
@@ -50,6 +38,6 @@ if ('WebAssembly' in globalThis) {
   v8.setFlagsFromString('--no-turbofan');
   v8.setFlagsFromString('--no-sparkplug');
 }
-start(nodeModule.createRequire(file), file);
+start(require, file);
 
 export = { program, CACHE_FILE };
