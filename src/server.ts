@@ -42,6 +42,9 @@ import type { Log } from '#util/log.js';
 import type { Random } from '#util/random.js';
 import { Tasks } from '#util/tasks.js';
 
+/** What is kept at rest of what caches may hold. */
+const HELD_AT_REST = 1 / 8;
+
 /** What comes in from outside, so that several whole servers run in one process. */
 export interface Surroundings {
   readonly clock: Clock;
@@ -72,6 +75,11 @@ export interface Server {
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
   /** Resolves when nothing is waiting to be written and no background task runs. */
   settle(): Promise<void>;
+  /**
+   * Gives back what a burst of work has left in memory and on disk. What is held from it is made or read again when it is asked
+   * for, and what a small server needs finds a place in what is kept.
+   */
+  rest(): void;
   /** Stops accepting, lets running requests end, writes what is waiting, closes the store. Idempotent. */
   close(): Promise<void>;
 }
@@ -198,6 +206,12 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
       await Promise.all(layers.users.running.values());
       await tasks.settle();
       await layers.store.settle();
+    },
+    rest() {
+      layers.store.shrinkCaches(HELD_AT_REST);
+      layers.rooms.trees.shrinkCache(HELD_AT_REST);
+      layers.sync.unread.shrinkCache(HELD_AT_REST);
+      void layers.store.removeUnused();
     },
     close() {
       closing ??= close();

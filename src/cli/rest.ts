@@ -28,8 +28,8 @@ export interface Collected {
 /**
  * Has garbage collected once when work is followed by rest, the work of starting included: V8 itself waits for ten seconds and
  * more, and until then a burst of requests stands in the memory that an operator sees (docs/benchmarks/server.md). Some
- * requests every now and then are no work in this sense and cause nothing, until they add up. Calls `atRest` at the same time,
- * for what else is to be put away then. Returns what stops it.
+ * requests every now and then are no work in this sense and cause nothing, until they add up. Calls `atRest` just before, for what
+ * is to be let go of or put away then. Returns what stops it.
  */
 export function collectAtRest(clock: Clock, atRest: () => void, process: Collected = thisProcess()): () => void {
   let workMs = WORK_MS;
@@ -47,8 +47,8 @@ export function collectAtRest(clock: Clock, atRest: () => void, process: Collect
     if (share > REST || workMs < WORK_MS) return;
     workMs = 0;
     isCollecting = true;
-    process.beginCollecting();
     atRest();
+    process.beginCollecting();
   };
   const tick = (): void => {
     const share = process.busyShare();

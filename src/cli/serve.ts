@@ -35,7 +35,7 @@ export const serve: Command = {
     const server = await openServer(config, { clock, random, log });
     const control = await openControl(invocation, server, context, log);
     await greet(context, invocation, server, log);
-    const stopCollecting = collectAtRest(clock, () => void server.layers.store.removeUnused());
+    const stopCollecting = collectAtRest(clock, () => server.rest());
     await stopped;
     stopCollecting();
     await control?.close();

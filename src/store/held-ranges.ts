@@ -105,6 +105,11 @@ export class HeldRanges {
     tails.set(prefix, changed, changed.weight);
   }
 
+  /** Keeps the newest, up to this share of what each keyspace may hold. */
+  shrinkTo(share: number): void {
+    for (const tails of this.#tails.values()) tails.shrinkTo(share);
+  }
+
   clear(): void {
     this.#tails.clear();
     for (const marks of this.#loading.values()) for (const mark of marks) mark.isStale = true;

@@ -87,6 +87,10 @@ export class OpenStore implements Store {
     return this.#lane.settle();
   }
 
+  shrinkCaches(share: number): void {
+    this.#parts.reader.shrinkCaches(share);
+  }
+
   removeUnused(): Promise<void> {
     this.#removing ??= this.#removeUnused().finally(() => {
       this.#removing = undefined;

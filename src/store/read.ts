@@ -85,6 +85,12 @@ export class CommittedReader implements Reader {
     else cache.set(id, value, write.sealedSize + id.length + CACHE_ENTRY_BYTES);
   }
 
+  /** Keeps of what is held in memory the newest, up to this share of what each cache may hold. */
+  shrinkCaches(share: number): void {
+    for (const cache of this.#caches.values()) cache.shrinkTo(share);
+    this.#held.shrinkTo(share);
+  }
+
   /** Forgets everything held in memory. */
   dropCaches(): void {
     this.#caches.clear();

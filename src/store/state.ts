@@ -57,6 +57,11 @@ export class StateTrees {
     this.#nodes = new Lru(options.cacheBytes ?? DEFAULT_CACHE_BYTES);
   }
 
+  /** Keeps of the nodes held in memory the newest, up to this share of what may be held. They are on disk. */
+  shrinkCache(share: number): void {
+    this.#nodes.shrinkTo(share);
+  }
+
   /** The event that (`type`, `stateKey`) has in the snapshot. */
   get(reader: Reader, root: StateRoot, type: string, stateKey: string): EventNum | undefined {
     if (root === 0) return undefined;

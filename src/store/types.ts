@@ -135,6 +135,8 @@ export interface Store extends Reader {
   onReset(listener: () => void): () => void;
   /** Why writes are refused at the moment, in words fit for anyone; undefined while they are taken. */
   readonly problem: string | undefined;
+  /** Keeps of the rows held in memory the newest, up to this share of what may be held. They are on disk. */
+  shrinkCaches(share: number): void;
   /**
    * Gives back the disk and the memory of tables that nothing reads any more. LevelDB does so itself, but only when it next
    * writes a table, which on a small server may take days. Never rejects; for when there is little else to do.

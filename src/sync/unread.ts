@@ -52,6 +52,11 @@ export class Unread {
     });
   }
 
+  /** Keeps of the compiled push rules those of the users met last, up to this share of what may be held. */
+  shrinkCache(share: number): void {
+    this.#compiled.shrinkTo(share);
+  }
+
   close(): void {
     this.#stop();
   }

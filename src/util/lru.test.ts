@@ -27,6 +27,20 @@ test('where all were asked for, one of them goes all the same', () => {
   deepEqual(kept(cache, 'b', 'c'), ['b', 'c']);
 });
 
+test('shrunk to a share of its limit it has what was set last, and takes as much as before', () => {
+  const cache = new Lru<string, number>(8);
+  for (const key of ['a', 'b', 'c']) cache.set(key, 1, 2);
+  cache.get('a');
+  cache.shrinkTo(0.75);
+  deepEqual([kept(cache, 'a', 'b', 'c'), cache.weight], [['a', 'b', 'c'], 6], 'no more than it may hold');
+  cache.shrinkTo(0.5);
+  deepEqual([kept(cache, 'a', 'b', 'c'), cache.weight], [['b', 'c'], 4]);
+  cache.shrinkTo(0.3);
+  deepEqual([kept(cache, 'a', 'b', 'c'), cache.weight], [['c'], 2]);
+  for (const key of ['d', 'e', 'f']) cache.set(key, 1, 2);
+  deepEqual(kept(cache, 'c', 'd', 'e', 'f'), ['c', 'd', 'e', 'f']);
+});
+
 test('weights bound what is kept, and what alone is too heavy is not kept', () => {
   const cache = new Lru<string, number>(10);
   cache.set('a', 1, 6);

@@ -55,6 +55,14 @@ export class Lru<K, V> {
       }
     }
   }
+  /** Lets go of what was set the longest ago until at most this share of the limit (from 0 to 1) is held. */
+  shrinkTo(share: number): void {
+    for (const [oldest, { weight }] of this.#entries) {
+      if (this.#total <= share * this.#limit) return;
+      this.#entries.delete(oldest);
+      this.#total -= weight;
+    }
+  }
   delete(key: K): boolean {
     const entry = this.#entries.get(key);
     if (entry === undefined) return false;
