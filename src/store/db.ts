@@ -14,7 +14,7 @@ import type { Clock } from '#util/clock.js';
 import { type Log, silentLog } from '#util/log.js';
 
 /** LevelDB's cache of uncompressed blocks, in bytes. */
-const BLOCK_CACHE_BYTES = 4 << 20;
+const BLOCK_CACHE_BYTES = 2 << 20;
 /** LevelDB's table in memory, in bytes; two of them at most, and as much log on disk. */
 const WRITE_BUFFER_BYTES = 2 << 20;
 /** So many tables of 2 MB that are no longer used are worth writing the one in memory, with which LevelDB removes them. */
