@@ -65,6 +65,7 @@ test('ranges from memory give what the disk would', async () => {
       ];
       // Some are asked for while the write is on its way.
       if (choose(2) === 0) await writing;
+      if (choose(8) === 0) store.shrinkCaches(choose(2) / 8);
       const early = spans.map((span) => store.list(timeline, { limit: 10_000, ...span }));
       await Promise.all([writing, ...early]);
       const disk = new CommittedReader(db);
@@ -104,6 +105,26 @@ test('the newest rows of a prefix cost no iterator the second time', async () =>
   assert.deepEqual(rows[0], [[1, many + 1], 7]);
   assert.equal(rows.length, 10);
   assert.equal(db.iterators, before);
+});
+
+test('what was let go of is read from the disk again, and what was met last is kept', async () => {
+  await using opened = await openCounted();
+  const { store, db } = opened;
+  const rooms = 2_000;
+  await store.commit((tx) => {
+    for (let room = 1; room <= rooms; room++)
+      for (let order = 1; order <= 20; order++) tx.put(timeline, [room, order], order);
+  });
+  const newestOf = (room: number) => store.list(timeline, { prefix: [room], reverse: true, limit: 10 });
+  const costOf = async (room: number): Promise<number> => {
+    const before = db.iterators;
+    assert.equal((await newestOf(room)).length, 10);
+    return db.iterators - before;
+  };
+  for (let room = 1; room <= rooms; room++) await newestOf(room);
+  assert.deepEqual([await costOf(rooms - 400), await costOf(rooms)], [0, 0]);
+  store.shrinkCaches(1 / 8);
+  assert.deepEqual([await costOf(rooms - 400), await costOf(rooms)], [1, 0]);
 });
 
 test('rows that the disk refused are not given', async () => {
