@@ -11,7 +11,11 @@ function collectedIn(shares: readonly number[]): [begun: number, ended: number |
   const collected: [number, number | undefined][] = [];
   let ticks = 0;
   const rests: number[] = [];
-  const stop = collectAtRest(clock, () => rests.push(ticks - 1), {
+  const atRest = (): void => {
+    assert.equal(collected.length, rests.length, 'what is let go of is so before it is collected');
+    rests.push(ticks - 1);
+  };
+  const stop = collectAtRest(clock, atRest, {
     busyShare: () => shares[ticks++] ?? 0,
     beginCollecting: () => collected.push([ticks - 1, undefined]),
     endCollecting: () => {

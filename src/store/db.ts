@@ -104,7 +104,7 @@ export function levelIn(directory: string): KeyValueDb {
     async removeUnused() {
       let used = 0;
       for (let n = 0; n < LEVELS; n++) used += Number(level.getProperty(`leveldb.num-files-at-level${n}`));
-      if (directories.tables(directory) - used < MANY_UNUSED) return;
+      if ((await directories.tables(directory)) - used < MANY_UNUSED) return;
       // LevelDB looks for them each time it has written a table, and that what is in memory becomes one is all this does where
       // there is nothing to compact. Those that were being read just then stayed.
       await level.compactRange(BEYOND, BEYOND);

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
-import { open, unlink } from 'node:fs/promises';
+import { open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf } from '#store/kv.js';
 import { StoreError } from '#store/store-error.js';
@@ -63,9 +63,9 @@ export function writeSentinel(directory: string, createdTs: number): void {
   syncFolder(directory);
 }
 
-/** How many tables lie in the database's folder, used or not. */
-export function tables(directory: string): number {
-  return list(databasePath(directory)).filter((name) => TABLE.test(name)).length;
+/** How many tables lie in the folder of a database that is open, used or not. */
+export async function tables(directory: string): Promise<number> {
+  return (await readdir(databasePath(directory))).filter((name) => TABLE.test(name)).length;
 }
 
 /** Rejects while the disk takes no writes: so a full disk is waited for with the database still readable. */
