@@ -24,6 +24,21 @@ test('a transaction is visible to the next one at once, and to readers once it i
   assert.deepEqual(store.get(users, ['@a:test']), { createdTs: 2 });
 });
 
+test('whom a listener wakes goes before whoever committed', async () => {
+  await using opened = await openTestStore();
+  const { store } = opened;
+  const order: string[] = [];
+  store.onCommitted(() => {
+    const wake = async (): Promise<void> => {
+      for (let i = 0; i < 100; i++) await undefined;
+      order.push('woken');
+    };
+    void wake();
+  });
+  await store.commit((tx) => tx.fact(tx.position(), { kind: 'profile', user: '@a:test' }));
+  assert.deepEqual(order, ['woken']);
+});
+
 test('a transaction that throws leaves nothing', async () => {
   await using opened = await openTestStore();
   const { store } = opened;

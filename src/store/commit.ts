@@ -243,13 +243,20 @@ export class CommitLane {
     return writes;
   }
 
-  /** What is durable becomes known: mirrors first, then the tip, then those who wait. */
+  /**
+   * What is durable becomes known: mirrors first, then the tip, then listeners, and a turn later those who committed it: whom
+   * a listener wakes answers before them, so that a message is with those who wait for it when its sender hears of it.
+   */
   #publish(group: Group): void {
     for (const hook of group.hooks) this.#guarded(hook);
     if (group.upTo > this.#tip) this.#tip = group.upTo;
-    for (const { resolve } of group.waiting) resolve();
-    if (group.entries.length === 0) return;
-    for (const listener of this.#listeners) this.#guarded(() => listener(group.entries));
+    if (group.entries.length > 0) {
+      for (const listener of this.#listeners) this.#guarded(() => listener(group.entries));
+    }
+    if (group.waiting.length === 0) return;
+    setImmediate(() => {
+      for (const { resolve } of group.waiting) resolve();
+    });
   }
 
   #fail(group: Group, cause: unknown): void {

@@ -212,6 +212,49 @@ test('a waiting sync is woken by a message, an invite, typing and a receipt', as
   assert.equal(receipt.content[eventId]['m.read'][alice].ts, w.t.clock.now());
 });
 
+test('whoever waits for a message has it when its sender is told that it is sent', async () => {
+  await using w = await world();
+  const roomId = await publicRoom(w);
+  await join(w, roomId, bob);
+  const poller = new Poller(w.layer, bob);
+  await poller.sync();
+  let answer: Answer;
+  const waiting = poller.sync({ timeoutMs: 30_000 }).then((got) => {
+    answer = got;
+  });
+  await say(w, roomId, alice, 'hello');
+  assert.deepEqual(bodies(answer, roomId), ['hello']);
+  await waiting;
+});
+
+test('a message that many wait for is told to a few of them in each turn of the event loop', async (context) => {
+  await using w = await world();
+  const roomId = await publicRoom(w);
+  const users = Array.from({ length: 100 }, (_, i) => `@user${i}:test` as UserId);
+  const pollers = users.map((user) => new Poller(w.layer, user));
+  for (const user of users) await join(w, roomId, user);
+  for (const poller of pollers) await poller.sync();
+  let turn = 0;
+  let isOver = false;
+  const countTurn = (): void => {
+    turn++;
+    if (!isOver) setImmediate(countTurn);
+  };
+  setImmediate(countTurn);
+  context.after(() => {
+    isOver = true;
+  });
+  const told = new Map<number, number>();
+  const waiting = pollers.map(async (poller) => {
+    const answer = await poller.sync({ timeoutMs: 30_000 });
+    assert.deepEqual(bodies(answer, roomId), ['hello']);
+    told.set(turn, (told.get(turn) ?? 0) + 1);
+  });
+  await say(w, roomId, alice, 'hello');
+  await Promise.all(waiting);
+  assert.ok(Math.max(...told.values()) <= 20, `${[...told.values()].join(', ')} answers in the turns`);
+});
+
 test('a wait ends with its time', async () => {
   await using w = await world();
   await publicRoom(w);
