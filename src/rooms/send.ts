@@ -8,8 +8,9 @@ import { checkContent, checkRelation } from '#rooms/check-content.js';
 import { changeMembershipIn, type MembershipAction } from '#rooms/membership.js';
 import { checkRedaction } from '#rooms/redactions.js';
 import { joinedRoom, type Origin, type Room, type Rooms, storedStateAt } from '#rooms/rooms.js';
-import { transactions } from '#store/schema.js';
+import { rememberSent, sentEvent } from '#store/sent-transactions.js';
 import type { Tx } from '#store/types.js';
+import { assert } from '#util/assert.js';
 
 /** A request's transaction id, for the path that it was made on (client-server API, Transaction identifiers). */
 export interface Txn {
@@ -50,13 +51,17 @@ export async function sendEvent(rooms: Rooms, request: SendRequest): Promise<Eve
 /** As `sendEvent`, as a part of a larger transaction. */
 export function sendEventIn(rooms: Rooms, tx: Tx, request: SendRequest): EventId {
   const { sender, device, txn } = request;
-  if (txn !== undefined) {
-    const made = tx.get(transactions, [sender, device ?? '', txn.path, txn.id]);
-    if (made !== undefined) return made;
-  }
+  const transaction = txn && { user: sender, device: device ?? '', ...txn };
+  const made = transaction && sentEvent(tx, transaction);
+  const before = made === undefined ? undefined : rooms.events.get(tx, made);
+  if (before !== undefined) return before.pdu.event_id;
   const id = request.type === 'm.room.member' ? sendMember(rooms, tx, request) : sendOther(rooms, tx, request);
   if (request.delayId !== undefined) noteDelayId(tx, id, request.delayId);
-  if (txn !== undefined) tx.put(transactions, [sender, device ?? '', txn.path, txn.id], id);
+  if (transaction !== undefined) {
+    const num = rooms.events.numOf(tx, id);
+    assert(num !== undefined, 'what was just sent is held');
+    rememberSent(tx, transaction, num);
+  }
   return id;
 }
 

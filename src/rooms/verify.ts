@@ -41,9 +41,10 @@ import {
   roomNums,
   rooms,
   rosters,
+  sentTransactions,
   spaceChildren,
-  transactions,
 } from '#store/schema.js';
+import { eventsOf } from '#store/sent-transactions.js';
 import type { Reader, RoomNum } from '#store/types.js';
 import { isToldAt } from '#store/verify-rows.js';
 
@@ -255,10 +256,14 @@ const SENDING_CHECKS: readonly Check[] = [
     if (!store.has(events, [num])) yield 'its event is not held';
   }),
 
-  rowCheck(transactions, function* ({ store, events: held }, [user], id) {
-    const made = held.byId(store, id);
-    if (made === undefined) yield `its event ${id} is not held`;
-    else if (made.pdu.sender !== user) yield `its event ${id} is of another sender`;
+  rowCheck(sentTransactions, function* ({ store, events: held }, [user], row) {
+    const nums = eventsOf(row);
+    if (nums === undefined) yield 'is not made of whole entries';
+    for (const num of nums ?? []) {
+      const made = held.get(store, num);
+      if (made === undefined) yield `its event ${num} is not held`;
+      else if (made.pdu.sender !== user) yield `its event ${made.pdu.event_id} is of another sender`;
+    }
   }),
 ];
 

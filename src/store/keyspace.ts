@@ -56,6 +56,13 @@ export function immutableJson<V>(): ValueCodec<V> {
 /** Raw bytes, kept as they are. */
 export const bytes: ValueCodec<Buffer> = { encode: (value, to) => to.bytes(value), decode: (value) => value };
 
+/** Bytes as the characters of a string, one each: as compact in memory as on disk. */
+export const latin1: ValueCodec<string> = {
+  keepsPutValue: true,
+  encode: (v, to) => to.bytes(Buffer.from(v, 'latin1')),
+  decode: (b) => b.toString('latin1'),
+};
+
 /** A string as UTF-8. */
 export const text: ValueCodec<string> = { encode: (v, to) => to.utf8(v), decode: (b) => b.toString('utf8') };
 

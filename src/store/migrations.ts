@@ -1,4 +1,5 @@
 import type { JsonValue } from '#core/json-value.js';
+import { sentTransactionsTogether } from '#store/migration-2.js';
 import { meta } from '#store/schema.js';
 import type { Store, Tx } from '#store/types.js';
 
@@ -27,7 +28,7 @@ export interface Migration {
 export const FIRST_FORMAT = 1;
 
 /** Migrations in order. A database is brought to the last one's format when it is opened. */
-export const MIGRATIONS: readonly Migration[] = [];
+export const MIGRATIONS: readonly Migration[] = [sentTransactionsTogether];
 
 /** The format that this program writes. */
 export function currentFormat(migrations: readonly Migration[]): number {

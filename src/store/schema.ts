@@ -8,6 +8,7 @@ import {
   json,
   type KeyPart,
   type Keyspace,
+  latin1,
   presence,
   text,
   type ValueCodec,
@@ -199,16 +200,6 @@ export const relations = keyspace<[parent: EventId, order: Order], Relation>(
   json(),
   { purpose: 'Events that relate to an event by m.relates_to.', writer: 'rooms/relations.ts', derivedFrom: 'events' },
 );
-export const transactions = keyspace<[user: string, device: string, path: string, txn: string], EventId>(
-  22,
-  'transactions',
-  ['userId', 'deviceId', 'path', 'txnId'],
-  text as ValueCodec<EventId>,
-  {
-    purpose: "The event that a device's transaction id made on a path, so that a repeated request makes no second one.",
-    writer: 'rooms/send.ts',
-  },
-);
 export interface AliasTarget {
   readonly roomId: RoomId;
   readonly creator: string;
@@ -353,6 +344,20 @@ export const authCitations = keyspace<[chain: number, sequence: number, n: numbe
     purpose: 'Which places cite a place of the chain cover.',
     writer: 'rooms/auth-index.ts',
     derivedFrom: 'events',
+  },
+);
+
+/** Fixed-width entries, oldest event first; `store/sent-transactions.ts` reads and writes them. */
+export const sentTransactions = keyspace<[user: string, device: string, bucket: number], string>(
+  36,
+  'sentTransactions',
+  ['userId', 'deviceId', 'bucket'],
+  latin1,
+  {
+    purpose:
+      'The events that the newest transaction ids of a device made, so that a repeated request makes no second one.',
+    writer: 'store/sent-transactions.ts',
+    cacheBytes: 1 << 18,
   },
 );
 
