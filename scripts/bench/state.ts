@@ -22,6 +22,7 @@ function counting(tx: Tx, puts: (() => number)[]): Tx {
     get: (keyspace, key) => tx.get(keyspace, key),
     has: (keyspace, key) => tx.has(keyspace, key),
     delete: (keyspace, key) => tx.delete(keyspace, key),
+    absent: (keyspace, key) => tx.absent(keyspace, key),
     position: () => tx.position(),
     fact: (position, fact) => tx.fact(position, fact),
     retract: (position) => tx.retract(position),

@@ -218,7 +218,7 @@ function strayCopy(row: readonly [readonly KeyPart[], unknown]): readonly [reado
 
 /** Keyspaces of which no row is missed, since nothing else tells what was there. */
 const MISSED_BY_NOTHING: readonly string[] = [
-  ...['meta', 'journal', 'sentTransactions', 'published', 'echoes', 'reports', 'filters', 'presences', 'profiles'],
+  ...['meta', 'journal', 'published', 'echoes', 'reports', 'filters', 'presences', 'profiles'],
   ...[
     'loginTokens',
     'openIdTokens',

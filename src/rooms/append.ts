@@ -22,6 +22,7 @@ import {
   members,
   memberships,
   type RoomHead,
+  redactions,
   roomNums,
 } from '#store/schema.js';
 import type { StateDifference } from '#store/state.js';
@@ -96,6 +97,7 @@ export function appendEvent(rooms: Rooms, tx: Tx, room: Room, pdu: Pdu, options:
 
   if (options.origin !== undefined) tx.put(echoes, [num], options.origin);
   if (pdu.content['m.relates_to'] !== undefined) rememberRelation(rooms, tx, stored);
+  if (options.fresh) tx.absent(redactions, [pdu.event_id]);
   if (options.fresh || !applyAwaitedRedactions(rooms, tx, room, stored)) indexText(tx, stored);
   if (!live) {
     const head = { ...room.head, oldest: order };

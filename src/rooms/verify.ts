@@ -44,7 +44,7 @@ import {
   sentTransactions,
   spaceChildren,
 } from '#store/schema.js';
-import { eventsOf } from '#store/sent-transactions.js';
+import { isListed, readRow } from '#store/sent-transactions.js';
 import type { Reader, RoomNum } from '#store/types.js';
 import { isToldAt } from '#store/verify-rows.js';
 
@@ -256,13 +256,20 @@ const SENDING_CHECKS: readonly Check[] = [
     if (!store.has(events, [num])) yield 'its event is not held';
   }),
 
-  rowCheck(sentTransactions, function* ({ store, events: held }, [user], row) {
-    const nums = eventsOf(row);
-    if (nums === undefined) yield 'is not made of whole entries';
-    for (const num of nums ?? []) {
-      const made = held.get(store, num);
-      if (made === undefined) yield `its event ${num} is not held`;
-      else if (made.pdu.sender !== user) yield `its event ${made.pdu.event_id} is of another sender`;
+  rowCheck(sentTransactions, function* ({ store, events: held }, [user, device, bucket], row) {
+    const read = readRow(bucket, row);
+    if (read === undefined) yield 'is not made of whole entries';
+    else if ('buckets' in read) {
+      for (const one of read.buckets) {
+        if (!store.has(sentTransactions, [user, device, one])) yield `names the bucket ${one}, which is not there`;
+      }
+    } else {
+      if (!isListed(store, user, device, bucket)) yield 'is not in the list of its device';
+      for (const num of read.events) {
+        const made = held.get(store, num);
+        if (made === undefined) yield `its event ${num} is not held`;
+        else if (made.pdu.sender !== user) yield `its event ${made.pdu.event_id} is of another sender`;
+      }
     }
   }),
 ];

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { openStore } from '#store/db.js';
-import { profiles, users } from '#store/schema.js';
+import type { EventId } from '#core/ids.js';
+import { levelIn, openStore } from '#store/db.js';
+import { profiles, redactions, users } from '#store/schema.js';
 import { StoreError } from '#store/store-error.js';
 import { FaultyDb, openTestStore } from '#store/testing.js';
 import type { LogEntry, Position, Reader, Store, Tx } from '#store/types.js';
@@ -85,6 +86,49 @@ test('a transaction that throws gives back what those before it wrote, durable o
   assert.deepEqual(see(store), [undefined, 1, undefined]);
   await before;
   assert.deepEqual(see(store), [2, undefined, undefined]);
+});
+
+test('what a transaction knows to be absent is not looked for until it is put', async () => {
+  let looked = 0;
+  await using opened = await openTestStore({
+    dbIn: (directory) => {
+      const db = levelIn(directory);
+      return new Proxy(db, {
+        get(target, name) {
+          const value = Reflect.get(target, name) as unknown;
+          if (typeof value !== 'function') return value;
+          return (...given: unknown[]): unknown => {
+            if (name === 'getSync') looked++;
+            return value.apply(target, given);
+          };
+        },
+      });
+    },
+  });
+  const { store } = opened;
+  const [first, second] = [['$1' as EventId], ['$2' as EventId]] as [[EventId], [EventId]];
+  await store.commit((tx) => {
+    tx.absent(redactions, first);
+    // Put in the same write, by this transaction or another.
+    tx.absent(redactions, second);
+    tx.put(redactions, second, '$r' as EventId);
+  });
+  looked = 0;
+  for (const reader of [store, store.latest]) assert.equal(reader.get(redactions, first), undefined);
+  assert.equal(looked, 0);
+  assert.equal(store.get(redactions, second), '$r');
+  await assert.rejects(
+    store.commit((tx) => {
+      tx.absent(redactions, second);
+      throw new Error('no');
+    }),
+    /no/,
+  );
+  assert.equal(store.get(redactions, second), '$r');
+  const putting = store.commit((tx) => tx.put(redactions, first, '$r' as EventId));
+  assert.equal(store.latest.get(redactions, first), '$r');
+  await putting;
+  assert.equal(store.get(redactions, first), '$r');
 });
 
 test('a row that was looked for in vain is found once it is there', async () => {

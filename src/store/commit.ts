@@ -3,7 +3,7 @@ import { type AnyKeyspace, codeOf, type KeyValueDb } from '#store/kv.js';
 import type { CommittedReader, EncodedKey } from '#store/read.js';
 import { meta } from '#store/schema.js';
 import { StoreError } from '#store/store-error.js';
-import { Transaction, type TransactionGround } from '#store/transaction.js';
+import { type Absence, Transaction, type TransactionGround } from '#store/transaction.js';
 import type { Fact, LogEntry, Position, Tx } from '#store/types.js';
 import { Write } from '#store/write.js';
 import { assert } from '#util/assert.js';
@@ -27,6 +27,7 @@ class Group {
   /** Those of `entries` that have no row. */
   readonly ephemeral: LogEntry[] = [];
   readonly hooks: (() => void)[] = [];
+  readonly absences: Absence[] = [];
   readonly waiting: Waiting[] = [];
   /** Where the tip goes once this group is durable. */
   upTo: Position = 0;
@@ -199,6 +200,7 @@ export class CommitLane {
     const group = this.#gathering;
     for (const entry of tx.entries) group.entries.push(entry);
     for (const hook of tx.hooks) group.hooks.push(hook);
+    for (const absence of tx.absences) group.absences.push(absence);
     group.upTo = this.#next - 1;
     group.waiting.push(waiting);
     this.#schedule();
@@ -228,6 +230,7 @@ export class CommitLane {
       }
       if (reserve !== undefined) this.#reserved = reserve;
     }
+    for (const { keyspace, id } of group.absences) this.#reader.absent(keyspace, id);
     for (const write of group.writes.values()) this.#reader.wrote(write);
     this.#writing = undefined;
     // Before listeners run: they may start transactions and must find the lane either idle or scheduled.

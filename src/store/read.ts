@@ -85,6 +85,11 @@ export class CommittedReader implements Reader {
     else cache.set(id, value, write.sealedSize + id.length + CACHE_ENTRY_BYTES);
   }
 
+  /** Tells the caches that a row is not there. */
+  absent(keyspace: AnyKeyspace, id: string): void {
+    if (keyspace.cacheBytes) this.#cache(keyspace).set(id, ABSENT, id.length + CACHE_ENTRY_BYTES);
+  }
+
   /** Keeps of what is held in memory the newest, up to this share of what each cache may hold. */
   shrinkCaches(share: number): void {
     for (const cache of this.#caches.values()) cache.shrinkTo(share);

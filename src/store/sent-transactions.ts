@@ -2,10 +2,12 @@ import { hash } from 'node:crypto';
 import { sentTransactions } from '#store/schema.js';
 import type { EventNum, Reader, Tx } from '#store/types.js';
 
+/** The row that names the buckets there are, a character each: those of a new device are not looked for in vain. */
+const LIST = -1;
+
 /**
- * Rows that the transactions of a device are spread over by their hash, and how many each holds. Of a device that has sent a
- * thousand events since, all but three in a million are still known; most are after two thousand, and at least 24 newer ones
- * are in the way of one that is not.
+ * Rows that the transactions of a device are spread over by their hash, and how many each holds. When a device has sent a
+ * thousand events more, all but some three in a million are still known, and nearly all when it has sent 1,500.
  */
 const BUCKETS = 128;
 const KEPT = 24;
@@ -26,15 +28,16 @@ export interface SentTransaction {
 }
 
 /**
- * The event that a transaction made, as long as it is remembered. One row is read, which is in memory for whoever sends often:
- * a row for each transaction would be looked for in vain by every send, and LevelDB answers a hundred searches in vain with
- * rewriting what they went through (docs/decisions/0015-searches-in-vain.md).
+ * The event that a transaction made, as long as it is remembered. What is read is in memory for whoever sends often: a row for
+ * each transaction would be looked for in vain by every send, and LevelDB answers a hundred searches in vain with rewriting what
+ * they went through (docs/decisions/0015-searches-in-vain.md).
  */
 export function sentEvent(reader: Reader, transaction: SentTransaction): EventNum | undefined {
   const { bucket, mark } = placeOf(transaction);
-  const row = reader.get(sentTransactions, [transaction.user, transaction.device, bucket]) ?? '';
-  for (let at = row.length - ENTRY_BYTES; at >= 0; at -= ENTRY_BYTES)
+  const row = rowOf(reader, transaction, bucket);
+  for (let at = row.length - ENTRY_BYTES; at >= 0; at -= ENTRY_BYTES) {
     if (row.startsWith(mark, at)) return numAt(row, at);
+  }
   return undefined;
 }
 
@@ -42,17 +45,40 @@ export function sentEvent(reader: Reader, transaction: SentTransaction): EventNu
 export function rememberSent(tx: Tx, transaction: SentTransaction, event: EventNum): void {
   const { user, device } = transaction;
   const { bucket, mark } = placeOf(transaction);
-  const row = tx.get(sentTransactions, [user, device, bucket]) ?? '';
+  const row = rowOf(tx, transaction, bucket);
+  if (!isListed(tx, user, device, bucket)) {
+    const listed = tx.get(sentTransactions, [user, device, LIST]) ?? '';
+    tx.put(sentTransactions, [user, device, LIST], listed + String.fromCharCode(bucket));
+  }
   let at = row.length;
   while (at > 0 && numAt(row, at - ENTRY_BYTES) > event) at -= ENTRY_BYTES;
   const next = row.slice(0, at) + mark + textOf(event) + row.slice(at);
   tx.put(sentTransactions, [user, device, bucket], next.slice(-KEPT * ENTRY_BYTES));
 }
 
-/** The events of a row, oldest first; undefined where it is no row of ours. */
-export function eventsOf(row: string): readonly EventNum[] | undefined {
-  if (row.length === 0 || row.length % ENTRY_BYTES !== 0) return undefined;
-  return Array.from({ length: row.length / ENTRY_BYTES }, (_, n) => numAt(row, n * ENTRY_BYTES));
+/** The row of a bucket, empty where there is none. */
+function rowOf(reader: Reader, { user, device }: SentTransaction, bucket: number): string {
+  if (!isListed(reader, user, device, bucket)) return '';
+  return reader.get(sentTransactions, [user, device, bucket]) ?? '';
+}
+
+/** What a row is found to say: the events of a bucket, oldest first, or the buckets of a device; undefined where it is neither. */
+export function readRow(
+  bucket: number,
+  row: string,
+): { readonly events: readonly EventNum[] } | { readonly buckets: readonly number[] } | undefined {
+  if (row.length === 0) return undefined;
+  if (bucket === LIST) return { buckets: Array.from(row, (char) => char.charCodeAt(0)) };
+  if (row.length % ENTRY_BYTES !== 0) return undefined;
+  return { events: Array.from({ length: row.length / ENTRY_BYTES }, (_, n) => numAt(row, n * ENTRY_BYTES)) };
+}
+
+/** Whether the row of a bucket is one that its device knows of. */
+export function isListed(reader: Reader, user: string, device: string, bucket: number): boolean {
+  return (
+    bucket === LIST ||
+    reader.get(sentTransactions, [user, device, LIST])?.includes(String.fromCharCode(bucket)) === true
+  );
 }
 
 function placeOf({ path, id }: SentTransaction): { readonly bucket: number; readonly mark: string } {

@@ -13,10 +13,18 @@ export interface TransactionGround {
   takePosition(): Position;
 }
 
+/** A row that is not there, by its key as `encodeKeyId` gives it. */
+export interface Absence {
+  readonly keyspace: AnyKeyspace;
+  readonly id: string;
+}
+
 /** One run of a transaction's function. */
 export class Transaction implements Tx {
   readonly entries: LogEntry[] = [];
   readonly hooks: (() => void)[] = [];
+  /** Rows that are known not to be there, if nobody puts them. */
+  readonly absences: Absence[] = [];
   readonly #free = new Set<Position>();
   readonly #ground: TransactionGround;
   readonly #writes: Map<string, Write>;
@@ -47,6 +55,11 @@ export class Transaction implements Tx {
   delete<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K): void {
     this.#running();
     this.#write(Write.removal(keyspace, key));
+  }
+
+  absent<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K): void {
+    this.#running();
+    this.absences.push({ keyspace: untyped(keyspace), id: new EncodedKey(untyped(keyspace), key).id });
   }
 
   position(): Position {

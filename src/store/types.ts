@@ -40,6 +40,11 @@ export interface RangeOptions {
 export interface Tx extends Reader {
   put<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K, value: V): void;
   delete<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K): void;
+  /**
+   * Tells readers that there is no such row, which the caller knows without looking, so that they need not look either: what is
+   * not there is the dearest to look for. Heeded in keyspaces that are cached, until such a row is put.
+   */
+  absent<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>, key: K): void;
   /** Takes the next position of the log. */
   position(): Position;
   /** Appends a row to the log at a position that this transaction took, and remembers it for `Store.onCommitted`. */
