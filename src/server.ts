@@ -50,6 +50,8 @@ export interface Surroundings {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Told of each request that comes in. */
+  readonly onRequest?: () => void;
 }
 
 /** The opened layers, in the order in which they were opened. */
@@ -147,6 +149,7 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
     toMatrixError: storeProblem,
     trustedProxies: config.trustedProxies,
     bounds: { uploadBytes: config.maxUploadSize },
+    ...(surroundings.onRequest && { onRequest: surroundings.onRequest }),
   });
   const opened = await opening;
   const { layers } = opened;

@@ -15,13 +15,17 @@ function collectedIn(shares: readonly number[]): [begun: number, ended: number |
     assert.equal(collected.length, rests.length, 'what is let go of is so before it is collected');
     rests.push(ticks - 1);
   };
-  const stop = collectAtRest(clock, atRest, {
-    busyShare: () => shares[ticks++] ?? 0,
-    beginCollecting: () => collected.push([ticks - 1, undefined]),
-    endCollecting: () => {
-      collected.at(-1)![1] = ticks - 1;
+  const stop = collectAtRest(
+    clock,
+    { atRest },
+    {
+      busyShare: () => shares[ticks++] ?? 0,
+      beginCollecting: () => collected.push([ticks - 1, undefined]),
+      endCollecting: () => {
+        collected.at(-1)![1] = ticks - 1;
+      },
     },
-  });
+  );
   while (ticks < shares.length) clock.advance(500);
   stop();
   clock.advance(5_000);
@@ -61,11 +65,15 @@ test('while nothing happens it looks seldom, and often again once something does
   const clock = new SimulatedClock();
   const looksAt: number[] = [];
   const shares = [0, 0, 0, 0, 0, 0.1, 0.1, 0];
-  const stop = collectAtRest(clock, () => {}, {
-    busyShare: () => shares[looksAt.push(clock.monotonicMs()) - 1] ?? 0,
-    beginCollecting: () => {},
-    endCollecting: () => {},
-  });
+  const stop = collectAtRest(
+    clock,
+    { atRest: () => {} },
+    {
+      busyShare: () => shares[looksAt.push(clock.monotonicMs()) - 1] ?? 0,
+      beginCollecting: () => {},
+      endCollecting: () => {},
+    },
+  );
   while (looksAt.length < shares.length) clock.advance(500);
   stop();
   const first = looksAt[0]!;
@@ -78,11 +86,15 @@ test('while nothing happens it looks seldom, and often again once something does
 test('stopped amid a collection, it leaves V8 to itself', () => {
   const clock = new SimulatedClock();
   const steps: string[] = [];
-  const stop = collectAtRest(clock, () => {}, {
-    busyShare: () => 0,
-    beginCollecting: () => steps.push('begin'),
-    endCollecting: () => steps.push('end'),
-  });
+  const stop = collectAtRest(
+    clock,
+    { atRest: () => {} },
+    {
+      busyShare: () => 0,
+      beginCollecting: () => steps.push('begin'),
+      endCollecting: () => steps.push('end'),
+    },
+  );
   clock.advance(500);
   stop();
   assert.deepEqual(steps, ['begin', 'end']);

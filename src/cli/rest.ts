@@ -29,9 +29,13 @@ export interface Collected {
  * Has garbage collected once when work is followed by rest, the work of starting included: V8 itself waits for ten seconds and
  * more, and until then a burst of requests stands in the memory that an operator sees (docs/benchmarks/server.md). Some
  * requests every now and then are no work in this sense and cause nothing, until they add up. Calls `atRest` just before, for what
- * is to be let go of or put away then. Returns what stops it.
+ * is to be let go of or put away then, and `onLook` at each look. Returns what stops it.
  */
-export function collectAtRest(clock: Clock, atRest: () => void, process: Collected = thisProcess()): () => void {
+export function collectAtRest(
+  clock: Clock,
+  { atRest, onLook }: { readonly atRest: () => void; readonly onLook?: () => void },
+  process: Collected = thisProcess(),
+): () => void {
   let workMs = WORK_MS;
   let isCollecting = false;
   let tickMs = TICK_MS;
@@ -53,6 +57,7 @@ export function collectAtRest(clock: Clock, atRest: () => void, process: Collect
   const tick = (): void => {
     const share = process.busyShare();
     look(share);
+    onLook?.();
     tickMs = share > REST || isCollecting ? TICK_MS : Math.min(2 * tickMs, LONGEST_TICK_MS);
     timer = clock.after(tickMs, tick);
   };

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { type Command, type Context, EXIT, type Invocation } from '#cli/command.js';
+import { OptimizeUnderLoad, STARTING_MS } from '#cli/compilers.js';
 import { type ControlSocket, controlSocketPath, openControlSocket } from '#cli/control.js';
 import { collectAtRest } from '#cli/rest.js';
 import { VERBS } from '#cli/verbs.js';
@@ -32,11 +33,14 @@ export const serve: Command = {
     const stopped = stopSignal(context, log);
     // A promise that nobody looked at is a bug of ours, but none that everyone on the server should be cut off for.
     context.onUnhandledRejection((error) => log.error('An unforeseen fault; please report it.', { error }));
-    const server = await openServer(config, { clock, random, log });
+    const optimizing = new OptimizeUnderLoad(clock);
+    const server = await openServer(config, { clock, random, log, onRequest: () => optimizing.request() });
     const control = await openControl(invocation, server, context, log);
     await greet(context, invocation, server, log);
-    const stopCollecting = collectAtRest(clock, () => server.rest());
+    const onceStarted = clock.after(STARTING_MS, () => optimizing.look());
+    const stopCollecting = collectAtRest(clock, { atRest: () => server.rest(), onLook: () => optimizing.look() });
     await stopped;
+    onceStarted.cancel();
     stopCollecting();
     await control?.close();
     await server.close();

@@ -86,6 +86,8 @@ export interface HttpServerOptions<App> {
   /** Addresses and networks whose `X-Forwarded-For` counts; default loopback. */
   readonly trustedProxies?: readonly string[] | undefined;
   readonly bounds?: Partial<HttpBounds>;
+  /** Told of each request that comes in. */
+  readonly onRequest?: () => void;
 }
 
 /** The layers below, as requests need them. */
@@ -125,7 +127,7 @@ export interface HttpServer<App> {
  * endpoints for one method and path.
  */
 export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServer<App> {
-  const { limits, clock, log } = options;
+  const { limits, clock, log, onRequest } = options;
   let backend: HttpBackend<App>;
   const bounds: HttpBounds = { ...HTTP_BOUNDS, ...options.bounds };
   const addresses = clientAddress(options.trustedProxies);
@@ -154,6 +156,7 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
 
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     running += 1;
+    onRequest?.();
     response.once('close', ended);
     if (response.socket === null) closeWithSocket(request.socket, response);
     if (stopping) response.shouldKeepAlive = false;

@@ -3,11 +3,26 @@ import test from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { EventId } from '#core/ids.js';
 import { levelIn, openStore } from '#store/db.js';
-import { profiles, redactions, users } from '#store/schema.js';
+import type { KeyValueDb } from '#store/kv.js';
+import { journal, profiles, redactions, users } from '#store/schema.js';
 import { StoreError } from '#store/store-error.js';
 import { FaultyDb, openTestStore } from '#store/testing.js';
 import type { LogEntry, Position, Reader, Store, Tx } from '#store/types.js';
 import { seededRandom } from '#util/random.js';
+
+/** LevelDB that tells of each point read. */
+function countingReads(directory: string, onRead: () => void): KeyValueDb {
+  return new Proxy(levelIn(directory), {
+    get(target, name) {
+      const value = Reflect.get(target, name) as unknown;
+      if (typeof value !== 'function') return value;
+      return (...given: unknown[]): unknown => {
+        if (name === 'getSync') onRead();
+        return value.apply(target, given);
+      };
+    },
+  });
+}
 
 test('a transaction is visible to the next one at once, and to readers once it is durable', async () => {
   await using opened = await openTestStore();
@@ -35,6 +50,7 @@ test('whom a listener wakes goes before whoever committed', async () => {
       order.push('woken');
     };
     void wake();
+    return true;
   });
   await store.commit((tx) => tx.fact(tx.position(), { kind: 'profile', user: '@a:test' }));
   assert.deepEqual(order, ['woken']);
@@ -91,19 +107,7 @@ test('a transaction that throws gives back what those before it wrote, durable o
 test('what a transaction knows to be absent is not looked for until it is put', async () => {
   let looked = 0;
   await using opened = await openTestStore({
-    dbIn: (directory) => {
-      const db = levelIn(directory);
-      return new Proxy(db, {
-        get(target, name) {
-          const value = Reflect.get(target, name) as unknown;
-          if (typeof value !== 'function') return value;
-          return (...given: unknown[]): unknown => {
-            if (name === 'getSync') looked++;
-            return value.apply(target, given);
-          };
-        },
-      });
-    },
+    dbIn: (directory) => countingReads(directory, () => looked++),
   });
   const { store } = opened;
   const [first, second] = [['$1' as EventId], ['$2' as EventId]] as [[EventId], [EventId]];
@@ -129,6 +133,29 @@ test('what a transaction knows to be absent is not looked for until it is put', 
   assert.equal(store.latest.get(redactions, first), '$r');
   await putting;
   assert.equal(store.get(redactions, first), '$r');
+});
+
+test('the rows of the journal that are no longer needed go without one being read', async () => {
+  let looked = 0;
+  await using opened = await openTestStore({ dbIn: (directory) => countingReads(directory, () => looked++) });
+  const { store, clock, directory } = opened;
+  const large = 'x'.repeat(100_000);
+  looked = 0;
+  for (let i = 0; i < 400; i++) await store.commit((tx) => tx.put(profiles, ['@a:test', `f${i % 8}`], large));
+  assert.equal(looked, 0);
+  const kept = await store.list(journal, { limit: 1_000 });
+  const bytes = kept.reduce((sum, [, row]) => sum + row.bytes, 0);
+  assert.ok(bytes >= 16 << 20 && bytes < (16 << 20) + 65 * 101_000, `${kept.length} rows of ${bytes} bytes`);
+  await store.close();
+  const again = await openStore({ directory, clock, serverName: 'test' });
+  try {
+    for (let i = 0; i < 64; i++) await again.commit((tx) => tx.put(profiles, ['@a:test', 'f'], large));
+    const left = await again.list(journal, { limit: 1_000 });
+    assert.equal(left.length, kept.length);
+    assert.equal(left[0]![0][0], kept[0]![0][0] + 64);
+  } finally {
+    await again.close();
+  }
 });
 
 test('a row that was looked for in vain is found once it is there', async () => {

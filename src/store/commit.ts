@@ -4,7 +4,7 @@ import type { CommittedReader, EncodedKey } from '#store/read.js';
 import { meta } from '#store/schema.js';
 import { StoreError } from '#store/store-error.js';
 import { type Absence, Transaction, type TransactionGround } from '#store/transaction.js';
-import type { Fact, LogEntry, Position, Tx } from '#store/types.js';
+import type { CommitListener, Fact, LogEntry, Position, Tx } from '#store/types.js';
 import { Write } from '#store/write.js';
 import { assert } from '#util/assert.js';
 import type { Log } from '#util/log.js';
@@ -57,7 +57,7 @@ export class CommitLane {
   readonly #reader: CommittedReader;
   readonly #log: Log;
   readonly #onFailure: (error: StoreError) => void;
-  readonly #listeners = new Set<(entries: readonly LogEntry[]) => void>();
+  readonly #listeners = new Set<CommitListener>();
   readonly #resetListeners = new Set<() => void>();
   readonly #ground: TransactionGround;
   #journal: Journal;
@@ -137,7 +137,7 @@ export class CommitLane {
     return write === undefined ? this.#reader.getEncoded(keyspace, key) : write.value();
   }
 
-  onCommitted(listener: (entries: readonly LogEntry[]) => void): () => void {
+  onCommitted(listener: CommitListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -247,19 +247,25 @@ export class CommitLane {
   }
 
   /**
-   * What is durable becomes known: mirrors first, then the tip, then listeners, and a turn later those who committed it: whom
-   * a listener wakes answers before them, so that a message is with those who wait for it when its sender hears of it.
+   * What is durable becomes known: mirrors first, then the tip, then listeners, then those who committed it. Where a listener
+   * has woken somebody these wait for a turn: so a message is with those who wait for it when its sender hears of it.
    */
   #publish(group: Group): void {
     for (const hook of group.hooks) this.#guarded(hook);
     if (group.upTo > this.#tip) this.#tip = group.upTo;
+    let isHeard = false;
     if (group.entries.length > 0) {
-      for (const listener of this.#listeners) this.#guarded(() => listener(group.entries));
+      for (const listener of this.#listeners) {
+        this.#guarded(() => {
+          if (listener(group.entries) === true) isHeard = true;
+        });
+      }
     }
-    if (group.waiting.length === 0) return;
-    setImmediate(() => {
+    const tell = (): void => {
       for (const { resolve } of group.waiting) resolve();
-    });
+    };
+    if (isHeard) setImmediate(tell);
+    else tell();
   }
 
   #fail(group: Group, cause: unknown): void {

@@ -7,8 +7,8 @@ import { Write } from '#store/write.js';
 
 /** Bytes of writes whose journal rows are kept: more than LevelDB's log files can hold together. */
 const KEEP_BYTES = 16 << 20;
-/** Rows removed with one batch, at most. */
-const PRUNE_ROWS = 256;
+/** Rows that are removed together, with one batch. */
+const CHUNK_ROWS = 64;
 
 export interface JournalRow {
   /** CRC over the previous row's check and this batch's content. */
@@ -28,17 +28,12 @@ export class Journal {
   #last = 0;
   #check = 0;
   #keptBytes = 0;
-  /** Bytes of the batch of the oldest row, once it was asked for. */
-  #oldestBytes: number | undefined;
-  readonly #reader: CommittedReader;
-
-  private constructor(reader: CommittedReader) {
-    this.#reader = reader;
-  }
+  /** The rows from the first on in chunks, oldest first, so that none has to be read again to be removed. */
+  readonly #chunks: { rows: number; bytes: number }[] = [];
 
   /** Reads the rows that are kept and checks that none is missing. Throws `StoreError` corrupt. */
   static async open(reader: CommittedReader): Promise<Journal> {
-    const made = new Journal(reader);
+    const made = new Journal();
     let first = true;
     for await (const [[sequence], row] of reader.range(journal)) {
       if (first) made.#first = sequence;
@@ -47,7 +42,7 @@ export class Journal {
       first = false;
       made.#last = sequence;
       made.#check = row.check;
-      made.#keptBytes += row.bytes;
+      made.#keep(row.bytes);
     }
     return made;
   }
@@ -70,16 +65,24 @@ export class Journal {
     const check = chain(this.#check, content, bytes);
     this.#last++;
     this.#check = check;
-    this.#keptBytes += bytes;
     writes.push(Write.row(journal, [this.#last], { check, bytes, content }));
-    for (let pruned = 0; pruned < PRUNE_ROWS && this.#first < this.#last; pruned++) {
-      this.#oldestBytes ??= this.#reader.get(journal, [this.#first])?.bytes;
-      if (this.#oldestBytes === undefined || this.#keptBytes - this.#oldestBytes < KEEP_BYTES) break;
-      writes.push(Write.removal(journal, [this.#first]));
-      this.#keptBytes -= this.#oldestBytes;
-      this.#oldestBytes = undefined;
-      this.#first++;
+    this.#keep(bytes);
+    const oldest = this.#chunks[0]!;
+    if (oldest.rows < CHUNK_ROWS || this.#keptBytes - oldest.bytes < KEEP_BYTES) return;
+    for (let left = oldest.rows; left > 0; left--) writes.push(Write.removal(journal, [this.#first++]));
+    this.#keptBytes -= oldest.bytes;
+    this.#chunks.shift();
+  }
+
+  #keep(bytes: number): void {
+    this.#keptBytes += bytes;
+    let newest = this.#chunks.at(-1);
+    if (newest === undefined || newest.rows === CHUNK_ROWS) {
+      newest = { rows: 0, bytes: 0 };
+      this.#chunks.push(newest);
     }
+    newest.rows++;
+    newest.bytes += bytes;
   }
 }
 

@@ -5,7 +5,17 @@ import { innermost, type KeyValueDb, untyped } from '#store/kv.js';
 import { type CommittedReader, EncodedKey } from '#store/read.js';
 import { log } from '#store/schema.js';
 import type { StoreError } from '#store/store-error.js';
-import type { Fact, LogEntry, Position, RangeOptions, Reader, ScannedRow, Store, Tx } from '#store/types.js';
+import type {
+  CommitListener,
+  Fact,
+  LogEntry,
+  Position,
+  RangeOptions,
+  Reader,
+  ScannedRow,
+  Store,
+  Tx,
+} from '#store/types.js';
 import type { Clock } from '#util/clock.js';
 import type { Log } from '#util/log.js';
 
@@ -77,7 +87,7 @@ export class OpenStore implements Store {
     const rows = await this.#parts.reader.list(log, { gt: [after], lte: [last], limit });
     return rows.map(([[position], fact]) => ({ position, fact }));
   }
-  onCommitted(listener: (entries: readonly LogEntry[]) => void): () => void {
+  onCommitted(listener: CommitListener): () => void {
     return this.#lane.onCommitted(listener);
   }
   onReset(listener: () => void): () => void {

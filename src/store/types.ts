@@ -55,6 +55,9 @@ export interface Tx extends Reader {
   afterCommit(fn: () => void): void;
 }
 
+/** See `Store.onCommitted`. */
+export type CommitListener = (entries: readonly LogEntry[]) => unknown;
+
 /**
  * What happened, as small as can be: the rest is read from the keyspace that the kind names.
  * `room` is the room's number. Every kind that a sync stream or an outbound cursor follows is here.
@@ -129,9 +132,10 @@ export interface Store extends Reader {
   log(after: Position, upTo: Position, limit: number): Promise<LogEntry[]>;
   /**
    * Calls `listener` after each commit (and each ephemeral fact), once the tip has moved, with the entries it brought.
-   * Returns the function that ends it. Listeners must not throw and must not block.
+   * Returns the function that ends it. Listeners must not throw and must not block. Where one has woken somebody who waited for
+   * news it gives true: whoever committed is then told a turn of the event loop later, when the news is out.
    */
-  onCommitted(listener: (entries: readonly LogEntry[]) => void): () => void;
+  onCommitted(listener: CommitListener): () => void;
   /**
    * Calls `listener` when transactions on their way were refused by the disk, and again when the database was reopened
    * after that (a refused write may have reached the disk all the same), so that caches which mirror rows drop what they

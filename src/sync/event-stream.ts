@@ -105,10 +105,11 @@ async function ofRoom({ rooms }: Sync, user: UserId, roomId: RoomId, from: Posit
 function nextCommit({ rooms }: Sync, position: Position, signal: AbortSignal): Promise<void> {
   if (signal.aborted || rooms.store.tip > position) return Promise.resolve();
   return new Promise((resolve) => {
-    const done = (): void => {
+    const done = (): boolean => {
       stop();
       signal.removeEventListener('abort', done);
       resolve();
+      return true;
     };
     const stop = rooms.store.onCommitted(done);
     signal.addEventListener('abort', done, { once: true });

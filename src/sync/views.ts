@@ -161,7 +161,8 @@ export class Views {
     }
   }
 
-  #apply(entries: readonly LogEntry[]): void {
+  /** Gives whether somebody waited for what came. */
+  #apply(entries: readonly LogEntry[]): boolean {
     for (const entry of entries) {
       const last = this.#ring.at(-1);
       assert(last === undefined || entry.position >= last.position, 'log entries arrive in order');
@@ -207,7 +208,9 @@ export class Views {
           break;
       }
     }
+    const isHeard = this.#toWake.size > 0;
     if (!this.#isWaking) this.#wakeSome();
+    return isHeard;
   }
 
   #touch(view: UserView | undefined, position: Position): void {
