@@ -15,9 +15,10 @@ function collectedIn(shares: readonly number[]): [begun: number, ended: number |
     assert.equal(collected.length, rests.length, 'what is let go of is so before it is collected');
     rests.push(ticks - 1);
   };
+  let looks = 0;
   const stop = collectAtRest(
     clock,
-    { atRest },
+    { atRest, onLook: () => looks++ },
     {
       busyShare: () => shares[ticks++] ?? 0,
       beginCollecting: () => collected.push([ticks - 1, undefined]),
@@ -30,6 +31,7 @@ function collectedIn(shares: readonly number[]): [begun: number, ended: number |
   stop();
   clock.advance(5_000);
   assert.equal(ticks, shares.length, 'it looks no more once it is stopped');
+  assert.equal(looks, ticks);
   assert.deepEqual(
     rests,
     collected.map(([begun]) => begun),

@@ -86,6 +86,14 @@ test('OPTIONS is answered on any path, without side effects and without a token 
   assert.equal(ran, 0);
 });
 
+test('whoever wants to know of load is told of each request', async (t) => {
+  let requests = 0;
+  const hs = await serve(t, [room], { onRequest: () => requests++ });
+  await hs.call('GET', '/_matrix/client/v3/rooms/!a:b/messages');
+  await hs.call('GET', '/_matrix/unknown');
+  assert.equal(requests, 2);
+});
+
 test('HEAD answers as GET, without the body', async (t) => {
   const hs = await serve(t, [room]);
   const { status, headers, text } = await hs.call('HEAD', '/_matrix/client/v3/rooms/!a:b/messages');
