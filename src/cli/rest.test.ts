@@ -5,33 +5,47 @@ import { runInNewContext } from 'node:vm';
 import { collectAtRest, thisProcess } from '#cli/rest.js';
 import { SimulatedClock } from '#util/clock.js';
 
-/** Runs through ticks with these busy shares; tells in which of them a collection began and ended. */
+const STEP_MS = 500;
+
+/** Runs through half seconds with these busy shares, requests in those that are busy; tells in which a collection began and ended. */
 function collectedIn(shares: readonly number[]): [begun: number, ended: number | undefined][] {
   const clock = new SimulatedClock();
+  const startMs = clock.monotonicMs();
+  const step = (): number => (clock.monotonicMs() - startMs) / STEP_MS;
   const collected: [number, number | undefined][] = [];
-  let ticks = 0;
   const rests: number[] = [];
-  const atRest = (): void => {
-    assert.equal(collected.length, rests.length, 'what is let go of is so before it is collected');
-    rests.push(ticks - 1);
-  };
   let looks = 0;
-  const stop = collectAtRest(
+  let asked = 0;
+  const following = collectAtRest(
     clock,
-    { atRest, onLook: () => looks++ },
     {
-      busyShare: () => shares[ticks++] ?? 0,
-      beginCollecting: () => collected.push([ticks - 1, undefined]),
+      atRest: () => {
+        assert.equal(collected.length, rests.length, 'what is let go of is so before it is collected');
+        rests.push(step() - 1);
+      },
+      onLook: () => looks++,
+    },
+    {
+      busyShare: () => {
+        const since = shares.slice(asked, step());
+        asked = step();
+        return since.reduce((sum, share) => sum + share, 0) / Math.max(1, since.length);
+      },
+      beginCollecting: () => collected.push([step() - 1, undefined]),
       endCollecting: () => {
-        collected.at(-1)![1] = ticks - 1;
+        collected.at(-1)![1] = step() - 1;
       },
     },
   );
-  while (ticks < shares.length) clock.advance(500);
-  stop();
-  clock.advance(5_000);
-  assert.equal(ticks, shares.length, 'it looks no more once it is stopped');
-  assert.equal(looks, ticks);
+  for (const share of shares) {
+    if (share > 0) following.request();
+    clock.advance(STEP_MS);
+  }
+  following.stop();
+  const before = looks;
+  assert.ok(before > 0);
+  clock.advance(60_000);
+  assert.equal(looks, before, 'it looks no more once it is stopped');
   assert.deepEqual(
     rests,
     collected.map(([begun]) => begun),
@@ -55,19 +69,19 @@ test('a few requests every now and then are no work', () => {
 });
 
 test('many of them are', () => {
-  const spread = Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? 0.19 : 0));
-  // In two seconds 380 ms, then, each time in the second after a rest, 190 ms: the tenth makes two seconds.
+  const spread = Array.from({ length: 60 }, (_, i) => (i % 2 === 0 ? 0.19 : 0));
+  // Each time 95 ms: the twenty-second makes two seconds.
   assert.deepEqual(collectedIn([0, 0, 0, 0, ...spread]), [
     [0, 1],
-    [4 + 2 * 9 + 1, 4 + 2 * 10],
+    [4 + 2 * 21 + 1, 4 + 2 * 22],
   ]);
 });
 
-test('while nothing happens it looks seldom, and often again once something does', () => {
+test('while nothing happens it looks seldom, and half a second after a request', () => {
   const clock = new SimulatedClock();
   const looksAt: number[] = [];
-  const shares = [0, 0, 0, 0, 0, 0.1, 0.1, 0];
-  const stop = collectAtRest(
+  const shares = [0, 0, 0, 0.01, 0, 0, 0.1, 0];
+  const following = collectAtRest(
     clock,
     { atRest: () => {} },
     {
@@ -76,19 +90,45 @@ test('while nothing happens it looks seldom, and often again once something does
       endCollecting: () => {},
     },
   );
-  while (looksAt.length < shares.length) clock.advance(500);
-  stop();
-  const first = looksAt[0]!;
+  const first = 500;
+  clock.advance(first);
+  for (let ms = 0; ms < 70_000; ms += 100) {
+    // Several at once, while it looks often anyway.
+    if (ms === 40_000 || ms === 40_100) following.request();
+    clock.advance(100);
+  }
+  following.stop();
   assert.deepEqual(
     looksAt.map((ms) => ms - first),
-    [0, 500, 1_500, 3_500, 5_500, 7_500, 8_000, 8_500],
+    // It collects, ends that, looks again, and dozes; at the request it counts what was before.
+    [0, 500, 1_000, 31_000, 40_000, 40_500, 70_500].filter((ms) => ms <= 70_000),
   );
+});
+
+test('one heavy request after a long rest is work', () => {
+  const clock = new SimulatedClock();
+  let share = 0;
+  let collections = 0;
+  const following = collectAtRest(
+    clock,
+    { atRest: () => collections++ },
+    { busyShare: () => share, beginCollecting: () => {}, endCollecting: () => {} },
+  );
+  clock.advance(20_000);
+  assert.equal(collections, 1, 'that of the start');
+  following.request();
+  share = 0.5;
+  clock.advance(500);
+  share = 0;
+  clock.advance(500);
+  following.stop();
+  assert.equal(collections, 2);
 });
 
 test('stopped amid a collection, it leaves V8 to itself', () => {
   const clock = new SimulatedClock();
   const steps: string[] = [];
-  const stop = collectAtRest(
+  const following = collectAtRest(
     clock,
     { atRest: () => {} },
     {
@@ -98,7 +138,7 @@ test('stopped amid a collection, it leaves V8 to itself', () => {
     },
   );
   clock.advance(500);
-  stop();
+  following.stop();
   assert.deepEqual(steps, ['begin', 'end']);
 });
 

@@ -2,9 +2,10 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Clock, Timer } from '#util/clock.js';
 
-/** From one look at the work to the next; while nothing happens it is each time twice as long, up to the longest. */
+/** From one look at the work to the next. */
 const TICK_MS = 500;
-const LONGEST_TICK_MS = 2_000;
+/** The same at rest, as long as no request comes: a server that nobody asks anything need not wake up. */
+const DOZE_MS = 30_000;
 /** Share of a tick for which the event loop was busy: from this on there was work. */
 const WORK = 0.2;
 /** So much of it is work too, however thinly it was spread: twenty times what collecting takes. */
@@ -25,46 +26,67 @@ export interface Collected {
   endCollecting(): void;
 }
 
+/** What follows the work, from outside. */
+export interface Following {
+  /** A request came in. */
+  request(): void;
+  stop(): void;
+}
+
 /**
  * Has garbage collected once when work is followed by rest, the work of starting included: V8 itself waits for ten seconds and
  * more, and until then a burst of requests stands in the memory that an operator sees (docs/benchmarks/server.md). Some
  * requests every now and then are no work in this sense and cause nothing, until they add up. Calls `atRest` just before, for what
- * is to be let go of or put away then, and `onLook` at each look. Returns what stops it.
+ * is to be let go of or put away then, and `onLook` at each look.
  */
 export function collectAtRest(
   clock: Clock,
   { atRest, onLook }: { readonly atRest: () => void; readonly onLook?: () => void },
   process: Collected = thisProcess(),
-): () => void {
+): Following {
   let workMs = WORK_MS;
   let isCollecting = false;
-  let tickMs = TICK_MS;
+  let isDozing = false;
+  let lookedMs = clock.monotonicMs();
   let timer: Timer;
-  const look = (share: number): void => {
+  /** Counts the work since the last look; gives the share of it. */
+  const count = (): number => {
+    const share = process.busyShare();
+    const nowMs = clock.monotonicMs();
+    // Collecting is no work.
+    if (!isCollecting) workMs += share >= WORK ? WORK_MS : share * (nowMs - lookedMs);
+    lookedMs = nowMs;
+    return share;
+  };
+  const look = (): void => {
+    const isRest = count() <= REST;
+    onLook?.();
+    isDozing = isRest && !isCollecting;
     if (isCollecting) {
       isCollecting = false;
       process.endCollecting();
-      // The collection itself is no work.
-      return;
+    } else if (isRest && workMs >= WORK_MS) {
+      workMs = 0;
+      isCollecting = true;
+      isDozing = false;
+      atRest();
+      process.beginCollecting();
     }
-    workMs += share >= WORK ? WORK_MS : share * tickMs;
-    if (share > REST || workMs < WORK_MS) return;
-    workMs = 0;
-    isCollecting = true;
-    atRest();
-    process.beginCollecting();
+    timer = clock.after(isDozing ? DOZE_MS : TICK_MS, look);
   };
-  const tick = (): void => {
-    const share = process.busyShare();
-    look(share);
-    onLook?.();
-    tickMs = share > REST || isCollecting ? TICK_MS : Math.min(2 * tickMs, LONGEST_TICK_MS);
-    timer = clock.after(tickMs, tick);
-  };
-  timer = clock.after(tickMs, tick);
-  return () => {
-    timer.cancel();
-    if (isCollecting) process.endCollecting();
+  timer = clock.after(TICK_MS, look);
+  return {
+    request() {
+      if (!isDozing) return;
+      isDozing = false;
+      count();
+      timer.cancel();
+      timer = clock.after(TICK_MS, look);
+    },
+    stop() {
+      timer.cancel();
+      if (isCollecting) process.endCollecting();
+    },
   };
 }
 

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type Command, type Context, EXIT, type Invocation } from '#cli/command.js';
 import { OptimizeUnderLoad, STARTING_MS } from '#cli/compilers.js';
 import { type ControlSocket, controlSocketPath, openControlSocket } from '#cli/control.js';
-import { collectAtRest } from '#cli/rest.js';
+import { collectAtRest, type Following } from '#cli/rest.js';
 import { VERBS } from '#cli/verbs.js';
 import { openLog } from '#log';
 import { openServer, type Server } from '#server';
@@ -34,14 +34,19 @@ export const serve: Command = {
     // A promise that nobody looked at is a bug of ours, but none that everyone on the server should be cut off for.
     context.onUnhandledRejection((error) => log.error('An unforeseen fault; please report it.', { error }));
     const optimizing = new OptimizeUnderLoad(clock);
-    const server = await openServer(config, { clock, random, log, onRequest: () => optimizing.request() });
+    let collecting: Following | undefined;
+    const onRequest = (): void => {
+      optimizing.request();
+      collecting?.request();
+    };
+    const server = await openServer(config, { clock, random, log, onRequest });
     const control = await openControl(invocation, server, context, log);
     await greet(context, invocation, server, log);
     const onceStarted = clock.after(STARTING_MS, () => optimizing.look());
-    const stopCollecting = collectAtRest(clock, { atRest: () => server.rest(), onLook: () => optimizing.look() });
+    collecting = collectAtRest(clock, { atRest: () => server.rest(), onLook: () => optimizing.look() });
     await stopped;
     onceStarted.cancel();
-    stopCollecting();
+    collecting.stop();
     await control?.close();
     await server.close();
     log.info('Stopped.');
