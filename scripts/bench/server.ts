@@ -71,9 +71,10 @@ async function oneRun(): Promise<Figures> {
 /** How a database with many events starts, and what it takes of disk and memory. */
 async function largeDatabase(events: number): Promise<Figures> {
   return withDirectory(async (directory) => {
-    const filled = await withGenerator(await ServerProcess.start(await over(directory)), async (generator) => {
+    const filling = await ServerProcess.start(await over(directory));
+    const filled = await withGenerator(filling, async (generator) => {
       const done = await generator.run('send', { count: events, atOnce: AT_ONCE, rooms: 16 });
-      return { perSecond: rate(done), bytes: await diskBytes(directory) };
+      return { perSecond: rate(done), bytes: await diskBytes(directory), written: filling.usage.writtenBytes() };
     });
     const starts: number[] = [];
     const resident: number[] = [];
@@ -87,6 +88,7 @@ async function largeDatabase(events: number): Promise<Figures> {
     return {
       'sends/s while it was filled': filled.perSecond,
       'disk bytes per event': filled.bytes / events,
+      'written to disk per event, bytes': filled.written / events,
       'start, ms': median(starts),
       'resident idle, MB': median(resident),
     };

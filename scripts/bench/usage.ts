@@ -57,6 +57,15 @@ export class Usage {
     });
   }
 
+  /** What was written to the disk so far, or is to be, in bytes: a page that is written anew counts again. */
+  writtenBytes(): number {
+    return this.#sum((pid) => {
+      const io = readFileSync(`/proc/${pid}/io`, 'utf8');
+      const figure = (name: string): number => Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(io)?.[1] ?? 0);
+      return figure('write_bytes') - figure('cancelled_write_bytes');
+    });
+  }
+
   #sum(figure: (pid: number) => number): number {
     let total = 0;
     for (const pid of family(this.pid)) {

@@ -1,19 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DeviceId, EventId } from '#core/ids.js';
+import type { DeviceId, EventId, RoomId } from '#core/ids.js';
 import { JsonFloat, type JsonObject } from '#core/json-value.js';
 import { ROOM_VERSIONS, roomRules } from '#core/room-versions.js';
+import { toClientEvent } from '#rooms/client-form.js';
 import { createRoom } from '#rooms/create.js';
 import { redactEvent } from '#rooms/redact.js';
 import { findRoom } from '#rooms/rooms.js';
 import { sendEvent } from '#rooms/send.js';
 import { codeOf, go, openTestRooms, roomsOn, say, setState, user } from '#rooms/testing.js';
 import { openStore } from '#store/db.js';
+import { openTestStore, watchReads } from '#store/testing.js';
 
 const alice = user('alice');
 const bob = user('bob');
 const phone = 'PHONE' as DeviceId;
 const laptop = 'LAPTOP' as DeviceId;
+const message = (roomId: RoomId) => ({ roomId, sender: alice, type: 'm.room.message', content: text('hi') });
 const text = (body: string): JsonObject => ({ msgtype: 'm.text', body });
 
 test('one transaction id of one device on one path makes one event, at once and after a restart (T266)', async () => {
@@ -40,6 +43,25 @@ test('one transaction id of one device on one path makes one event, at once and 
     [Symbol.asyncDispose]: () => store.close(),
   }));
   assert.equal(await sendEvent(roomsOn({ store: again.store, clock: t.clock }), once(phone, 'a')), first);
+});
+
+test('neither a send nor what others are told of it looks for a row in vain', async () => {
+  let vain = 0;
+  await using t = await openTestStore({ dbIn: (directory) => watchReads(directory, (isFound) => isFound || vain++) });
+  const rooms = roomsOn(t);
+  const roomId = await createRoom(rooms, { creator: alice, body: { preset: 'public_chat' } });
+  await go(rooms, roomId, bob, 'join');
+  const send = async (id: string): Promise<void> => {
+    const txn = { path: 'send', id };
+    const event = await sendEvent(rooms, { ...message(roomId), device: phone, txn });
+    const stored = rooms.events.byId(t.store, event)!;
+    toClientEvent(rooms, stored, { viewer: bob, withoutRelations: true });
+  };
+  // With the first it is found out that the device is new.
+  await send('first');
+  vain = 0;
+  for (let n = 0; n < 300; n++) await send(`${n}`);
+  assert.equal(vain, 0);
 });
 
 test('state that says what it says already is not sent again', async () => {

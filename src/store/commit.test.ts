@@ -2,27 +2,12 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { EventId } from '#core/ids.js';
-import { levelIn, openStore } from '#store/db.js';
-import type { KeyValueDb } from '#store/kv.js';
+import { openStore } from '#store/db.js';
 import { journal, profiles, redactions, users } from '#store/schema.js';
 import { StoreError } from '#store/store-error.js';
-import { FaultyDb, openTestStore } from '#store/testing.js';
+import { FaultyDb, openTestStore, watchReads } from '#store/testing.js';
 import type { LogEntry, Position, Reader, Store, Tx } from '#store/types.js';
 import { seededRandom } from '#util/random.js';
-
-/** LevelDB that tells of each point read. */
-function countingReads(directory: string, onRead: () => void): KeyValueDb {
-  return new Proxy(levelIn(directory), {
-    get(target, name) {
-      const value = Reflect.get(target, name) as unknown;
-      if (typeof value !== 'function') return value;
-      return (...given: unknown[]): unknown => {
-        if (name === 'getSync') onRead();
-        return value.apply(target, given);
-      };
-    },
-  });
-}
 
 test('a transaction is visible to the next one at once, and to readers once it is durable', async () => {
   await using opened = await openTestStore();
@@ -107,7 +92,7 @@ test('a transaction that throws gives back what those before it wrote, durable o
 test('what a transaction knows to be absent is not looked for until it is put', async () => {
   let looked = 0;
   await using opened = await openTestStore({
-    dbIn: (directory) => countingReads(directory, () => looked++),
+    dbIn: (directory) => watchReads(directory, () => looked++),
   });
   const { store } = opened;
   const [first, second] = [['$1' as EventId], ['$2' as EventId]] as [[EventId], [EventId]];
@@ -137,7 +122,7 @@ test('what a transaction knows to be absent is not looked for until it is put', 
 
 test('the rows of the journal that are no longer needed go without one being read', async () => {
   let looked = 0;
-  await using opened = await openTestStore({ dbIn: (directory) => countingReads(directory, () => looked++) });
+  await using opened = await openTestStore({ dbIn: (directory) => watchReads(directory, () => looked++) });
   const { store, clock, directory } = opened;
   const large = 'x'.repeat(100_000);
   looked = 0;

@@ -36,6 +36,21 @@ export async function openTestStore(
   };
 }
 
+/** LevelDB that tells of each point read whether it found something. */
+export function watchReads(directory: string, onRead: (isFound: boolean) => void): KeyValueDb {
+  return new Proxy(levelIn(directory), {
+    get(target, name) {
+      const value = Reflect.get(target, name) as unknown;
+      if (typeof value !== 'function') return value;
+      return (...given: unknown[]): unknown => {
+        const result: unknown = value.apply(target, given);
+        if (name === 'getSync') onRead(result !== undefined);
+        return result;
+      };
+    },
+  });
+}
+
 /** LevelDB whose writes can be held back, and fail, as a full or broken disk makes them. */
 export class FaultyDb implements KeyValueDb {
   /** What writes reject with while it is set. */
