@@ -74,3 +74,13 @@ test('where an address is taken, everything is closed again', async (t) => {
   const again = await openServer(config, surroundings);
   await again.close();
 });
+
+test('where a certificate or an authority can not be read, nothing is left open', async (t) => {
+  const config = await configured(t);
+  const tls = { tlsListen: [{ host: '127.0.0.1', port: 0 }], tlsCertificate: '/missing', tlsKey: '/missing' };
+  for (const more of [tls, { federation: 'on', federationCa: '/missing' } as const]) {
+    await assert.rejects(openServer({ ...config, ...more }, surroundings), { code: 'ENOENT' });
+  }
+  const again = await openServer(config, surroundings);
+  await again.close();
+});
