@@ -16,14 +16,13 @@ export const oldTransactions: Keyspace<[user: string, device: string, path: stri
 
 const ROWS_AT_ONCE = 500;
 
-/** Each transaction takes the rows that it has carried over with it, so what is left is where it goes on. */
+/** Each commit takes out the rows that it has carried over, so what is left is where it goes on. */
 export const sentTransactionsTogether: Migration = {
   to: 2,
   purpose: 'keeps the newest transaction ids of each device together',
   async run({ store }) {
-    for (;;) {
-      const rows = await store.list(oldTransactions, { limit: ROWS_AT_ONCE });
-      if (rows.length === 0) return;
+    let rows = await store.list(oldTransactions, { limit: ROWS_AT_ONCE });
+    while (rows.length > 0) {
       await store.commit((tx) => {
         for (const [key, event] of rows) {
           const [user, device, path, id] = key;
@@ -32,6 +31,8 @@ export const sentTransactionsTogether: Migration = {
           tx.delete(oldTransactions, key);
         }
       });
+      // From the beginning LevelDB would pass by all that was taken out, each time anew.
+      rows = await store.list(oldTransactions, { gt: rows.at(-1)![0], limit: ROWS_AT_ONCE });
     }
   },
 };
