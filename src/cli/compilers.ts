@@ -15,7 +15,7 @@ export function useCompilers(): void {
 }
 
 /** Share of the time for which the event loop is busy: from this on there is load, and what runs often is worth compiling well. */
-const LOAD = 0.4;
+const LOAD = 0.45;
 /** Requests from one look to the next, so that a burst is seen within a few dozen of them. */
 const LOOK_EVERY = 32;
 
