@@ -59,6 +59,18 @@ test('a transaction id survives a new access token of the device (T266)', async 
   assert.equal(await after.send(room, 'm.room.message', content, 'txn-1'), first);
 });
 
+test('a device that was logged out takes its transaction ids with it', async () => {
+  const alice = await hs.user('alice');
+  const before = await alice.login();
+  const room = await before.createRoom();
+  const content = { msgtype: 'm.text', body: 'hi' };
+  const first = await before.send(room, 'm.room.message', content, 'txn-1');
+  await before.ok('POST', `${C}/logout`, {});
+  const after = await alice.login({ device_id: before.deviceId });
+  assert.equal(after.deviceId, before.deviceId);
+  assert.notEqual(await after.send(room, 'm.room.message', content, 'txn-1'), first);
+});
+
 test('transaction ids hold across a kill -9 of the server (T266)', async (t) => {
   const ours = await startOwnServer();
   t.after(() => ours.stop());

@@ -4,7 +4,7 @@ import type { EventId } from '#core/ids.js';
 import { openStore } from '#store/db.js';
 import { oldTransactions, sentTransactionsTogether } from '#store/migration-2.js';
 import { eventNums, meta, sentTransactions } from '#store/schema.js';
-import { readRow, rememberSent, type SentTransaction, sentEvent } from '#store/sent-transactions.js';
+import { forgetSent, readRow, rememberSent, type SentTransaction, sentEvent } from '#store/sent-transactions.js';
 import { openTestStore } from '#store/testing.js';
 import type { Store } from '#store/types.js';
 
@@ -71,6 +71,22 @@ test('the oldest event is forgotten first, whatever the order in which they are 
     const sorted = [...events].sort((a, b) => a - b);
     assert.deepEqual(events, sorted);
   }
+});
+
+test('a device that is gone leaves nothing behind', async () => {
+  await using opened = await openTestStore();
+  const { store } = opened;
+  await store.commit((tx) => {
+    for (let n = 1; n <= 1_000; n++) rememberSent(tx, txn(`m${n}`), n);
+    rememberSent(tx, txn('1', { device: 'E' }), 1_001);
+  });
+  await store.commit((tx) => {
+    forgetSent(tx, alice, 'D');
+    forgetSent(tx, alice, 'unknown');
+  });
+  assert.equal(sentEvent(store, txn('m1000')), undefined);
+  assert.equal(sentEvent(store, txn('1', { device: 'E' })), 1_001);
+  assert.equal((await store.list(sentTransactions, { limit: 10 })).length, 2);
 });
 
 test('transactions of a database of format 1 are known after it was brought to format 2, also where that broke off', async () => {

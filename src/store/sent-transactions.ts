@@ -56,6 +56,14 @@ export function rememberSent(tx: Tx, transaction: SentTransaction, event: EventN
   tx.put(sentTransactions, [user, device, bucket], next.slice(-KEPT * ENTRY_BYTES));
 }
 
+/** Forgets the transactions of a device that is gone: the next one of its name counts anew. */
+export function forgetSent(tx: Tx, user: string, device: string): void {
+  const listed = tx.get(sentTransactions, [user, device, LIST]);
+  if (listed === undefined) return;
+  tx.delete(sentTransactions, [user, device, LIST]);
+  for (const bucket of listed) tx.delete(sentTransactions, [user, device, bucket.charCodeAt(0)]);
+}
+
 /** The row of a bucket, empty where there is none. */
 function rowOf(reader: Reader, { user, device }: SentTransaction, bucket: number): string {
   if (!isListed(reader, user, device, bucket)) return '';

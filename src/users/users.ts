@@ -1,5 +1,6 @@
 import type { RoomId, ServerName, UserId } from '#core/ids.js';
 import type { TermsPolicies } from '#core/terms.js';
+import { forgetSent } from '#store/sent-transactions.js';
 import type { Store } from '#store/types.js';
 import { AccountAttempts, LOGINS, WRONG_PASSWORDS } from '#users/account-attempts.js';
 import { dropDeviceSettings } from '#users/account-data.js';
@@ -113,7 +114,7 @@ export function openUsers(parts: UsersParts): Users {
     nonces: new Map(),
     confirming: new Map(),
     uia: { key: parts.random.bytes(32), openedTs: clock.now(), sweptTs: 0 },
-    onDeviceDeleted: [dropDeviceSettings, dropDeviceKeys, dropDehydrated],
+    onDeviceDeleted: [dropDeviceSettings, dropDeviceKeys, dropDehydrated, forgetSent],
     onPushQueued: [],
     stop: new AbortController(),
     running: new Map(),
