@@ -138,9 +138,6 @@ export async function openLayers(config: Config, { clock, random, log }: Surroun
 export async function openServer(config: Config, surroundings: Surroundings): Promise<Server> {
   const { clock, random, log } = surroundings;
   const federates = config.federation === 'on';
-  // Files that may be missing are read before anything is open.
-  const tls = config.tlsListen === undefined ? undefined : await tlsIdentity(config);
-  const authorities = config.federationCa === undefined ? undefined : await readFile(config.federationCa, 'utf8');
   const opening = openLayers(config, surroundings);
   // While LevelDB opens on another thread.
   const http = createHttpServer<App>({
@@ -157,25 +154,28 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
   const opened = await opening;
   const { layers } = opened;
   const delayed = new DelayedEvents(layers.rooms, layers.users);
-  const remote = federates ? await remoteOf(config, layers.rooms, log, authorities) : undefined;
-  const federation = remote && openFederation({ rooms: layers.rooms, log, ...remote });
-  http.attach({
-    app: {
-      serverName: config.serverName,
-      discovery: discoveryOf(config),
-      defaultRoomVersion: config.defaultRoomVersion,
-      rooms: layers.rooms,
-      users: layers.users,
-      media: layers.media,
-      sync: layers.sync,
-      delayed,
-      ...(federation && { federation }),
-    },
-    authenticate: (token, request) => callerOf(layers.users, token, request),
-    ...(federation && { servers: serverAuthentication(federation) }),
-  });
   const addresses: { host: string; port: number }[] = [];
+  let remote: OpenedRemote | undefined;
+  let federation: Federation | undefined;
   try {
+    remote = federates ? await remoteOf(config, layers.rooms, log) : undefined;
+    federation = remote && openFederation({ rooms: layers.rooms, log, ...remote });
+    http.attach({
+      app: {
+        serverName: config.serverName,
+        discovery: discoveryOf(config),
+        defaultRoomVersion: config.defaultRoomVersion,
+        rooms: layers.rooms,
+        users: layers.users,
+        media: layers.media,
+        sync: layers.sync,
+        delayed,
+        ...(federation && { federation }),
+      },
+      authenticate: (token, request) => callerOf(layers.users, token, request),
+      ...(federation && { servers: serverAuthentication(federation) }),
+    });
+    const tls = config.tlsListen === undefined ? undefined : await tlsIdentity(config);
     for (const { host, port } of config.listen) addresses.push(await http.listen(host, port));
     for (const { host, port } of config.tlsListen ?? []) await http.listen(host, port, tls);
   } catch (error) {
@@ -240,8 +240,8 @@ async function remoteOf(
   config: Config,
   { store, clock, serverName, signingKey }: Rooms,
   log: Log,
-  authorities: string | undefined,
 ): Promise<OpenedRemote> {
+  const authorities = config.federationCa === undefined ? undefined : await readFile(config.federationCa, 'utf8');
   return openRemote({
     ...{ store, clock, serverName, signingKey, log },
     allow: config.federationAllow ?? [],

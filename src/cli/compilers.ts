@@ -1,4 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
+import { busyShareMeter } from '#cli/busy-share.js';
 import type { Clock } from '#util/clock.js';
 
 /** After so long a start is over on most machines; where it is not, a server without compilers would only be slower still. */
@@ -61,14 +62,8 @@ export class OptimizeUnderLoad {
 }
 
 function thisProcess(): Optimizing {
-  let last = performance.eventLoopUtilization();
   return {
-    busyShare() {
-      const now = performance.eventLoopUtilization();
-      const { utilization } = performance.eventLoopUtilization(now, last);
-      last = now;
-      return utilization;
-    },
+    busyShare: busyShareMeter(),
     allow(isAllowed) {
       if ('WebAssembly' in globalThis) setFlagsFromString(isAllowed ? '--turbofan' : '--no-turbofan');
     },

@@ -1,5 +1,6 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { busyShareMeter } from '#cli/busy-share.js';
 import type { Clock, Timer } from '#util/clock.js';
 
 /** From one look at the work to the next. */
@@ -92,16 +93,10 @@ export function collectAtRest(
 
 /** The process that this runs in, as V8 and libuv know it. */
 export function thisProcess(): Collected {
-  let last = performance.eventLoopUtilization();
   let collect: ((options: { type: 'minor' }) => void) | undefined;
   let isStart = true;
   return {
-    busyShare() {
-      const now = performance.eventLoopUtilization();
-      const { utilization } = performance.eventLoopUtilization(now, last);
-      last = now;
-      return utilization;
-    },
+    busyShare: busyShareMeter(),
     beginCollecting() {
       // After each look at the young objects V8 asks whether to begin with the old ones: now it does, where they take more than
       // 8 MB, and it moves together what it finds on half empty pages, so that the others can be given back.

@@ -8,7 +8,7 @@ import { checkContent, checkRelation } from '#rooms/check-content.js';
 import { changeMembershipIn, type MembershipAction } from '#rooms/membership.js';
 import { checkRedaction } from '#rooms/redactions.js';
 import { joinedRoom, type Origin, type Room, type Rooms, storedStateAt } from '#rooms/rooms.js';
-import { rememberSent, sentEvent } from '#store/sent-transactions.js';
+import { findSent, rememberSent } from '#store/sent-transactions.js';
 import type { Tx } from '#store/types.js';
 import { assert } from '#util/assert.js';
 
@@ -51,16 +51,15 @@ export async function sendEvent(rooms: Rooms, request: SendRequest): Promise<Eve
 /** As `sendEvent`, as a part of a larger transaction. */
 export function sendEventIn(rooms: Rooms, tx: Tx, request: SendRequest): EventId {
   const { sender, device, txn } = request;
-  const transaction = txn && { user: sender, device: device ?? '', ...txn };
-  const made = transaction && sentEvent(tx, transaction);
-  const before = made === undefined ? undefined : rooms.events.get(tx, made);
+  const sent = txn && findSent(tx, { user: sender, device: device ?? '', ...txn });
+  const before = sent?.event === undefined ? undefined : rooms.events.get(tx, sent.event);
   if (before !== undefined) return before.pdu.event_id;
   const id = request.type === 'm.room.member' ? sendMember(rooms, tx, request) : sendOther(rooms, tx, request);
   if (request.delayId !== undefined) noteDelayId(tx, id, request.delayId);
-  if (transaction !== undefined) {
+  if (sent !== undefined) {
     const num = rooms.events.numOf(tx, id);
     assert(num !== undefined, 'what was just sent is held');
-    rememberSent(tx, transaction, num);
+    rememberSent(tx, sent, num);
   }
   return id;
 }

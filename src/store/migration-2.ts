@@ -2,7 +2,7 @@ import type { EventId } from '#core/ids.js';
 import { type Keyspace, text, type ValueCodec } from '#store/keyspace.js';
 import type { Migration } from '#store/migrations.js';
 import { eventNums } from '#store/schema.js';
-import { rememberSent } from '#store/sent-transactions.js';
+import { findSent, rememberSent } from '#store/sent-transactions.js';
 
 /** What format 1 held in place of `sentTransactions`: a row for each transaction, for ever. */
 export const oldTransactions: Keyspace<[user: string, device: string, path: string, txn: string], EventId> = {
@@ -27,7 +27,7 @@ export const sentTransactionsTogether: Migration = {
         for (const [key, event] of rows) {
           const [user, device, path, id] = key;
           const num = tx.get(eventNums, [event]);
-          if (num !== undefined) rememberSent(tx, { user, device, path, id }, num);
+          if (num !== undefined) rememberSent(tx, findSent(tx, { user, device, path, id }), num);
           tx.delete(oldTransactions, key);
         }
       });

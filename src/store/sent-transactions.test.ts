@@ -4,9 +4,9 @@ import type { EventId } from '#core/ids.js';
 import { openStore } from '#store/db.js';
 import { oldTransactions, sentTransactionsTogether } from '#store/migration-2.js';
 import { eventNums, meta, sentTransactions } from '#store/schema.js';
-import { forgetSent, readRow, rememberSent, type SentTransaction, sentEvent } from '#store/sent-transactions.js';
+import { findSent, forgetSent, readRow, rememberSent, type SentTransaction } from '#store/sent-transactions.js';
 import { openTestStore } from '#store/testing.js';
-import type { Store } from '#store/types.js';
+import type { Reader, Store, Tx } from '#store/types.js';
 
 const alice = '@alice:test';
 const txn = (id: string, more: Partial<SentTransaction> = {}): SentTransaction => ({
@@ -16,6 +16,10 @@ const txn = (id: string, more: Partial<SentTransaction> = {}): SentTransaction =
   id,
   ...more,
 });
+
+const sentEvent = (reader: Reader, transaction: SentTransaction) => findSent(reader, transaction).event;
+const remember = (tx: Tx, transaction: SentTransaction, event: number) =>
+  rememberSent(tx, findSent(tx, transaction), event);
 
 /** The events of each row. */
 async function rowsOf(store: Store): Promise<readonly (readonly number[])[]> {
@@ -31,8 +35,8 @@ test('a transaction is known by its user, device, path and id', async () => {
   await using opened = await openTestStore();
   const { store } = opened;
   await store.commit((tx) => {
-    rememberSent(tx, txn('1'), 281_474_976_710_000);
-    rememberSent(tx, txn('2'), 7);
+    remember(tx, txn('1'), 281_474_976_710_000);
+    remember(tx, txn('2'), 7);
     assert.equal(sentEvent(tx, txn('2')), 7, 'within its own transaction');
   });
   assert.equal(sentEvent(store, txn('1')), 281_474_976_710_000);
@@ -49,7 +53,7 @@ test('of ten thousand transactions of a device the last thousand are known, in 1
   const { store } = opened;
   for (let i = 0; i < 10_000; i += 100) {
     await store.commit((tx) => {
-      for (let n = i; n < i + 100; n++) rememberSent(tx, txn(`m${n}`), n + 1);
+      for (let n = i; n < i + 100; n++) remember(tx, txn(`m${n}`), n + 1);
     });
   }
   for (let n = 9_000; n < 10_000; n++) assert.equal(sentEvent(store, txn(`m${n}`)), n + 1);
@@ -64,7 +68,7 @@ test('the oldest event is forgotten first, whatever the order in which they are 
   const { store } = opened;
   const nums = Array.from({ length: 6_000 }, (_, n) => ((n * 7_919) % 6_000) + 1);
   await store.commit((tx) => {
-    for (const num of nums) rememberSent(tx, txn(`m${num}`), num);
+    for (const num of nums) remember(tx, txn(`m${num}`), num);
   });
   for (let num = 5_000; num <= 6_000; num++) assert.equal(sentEvent(store, txn(`m${num}`)), num);
   for (const events of await rowsOf(store)) {
@@ -77,8 +81,8 @@ test('a device that is gone leaves nothing behind', async () => {
   await using opened = await openTestStore();
   const { store } = opened;
   await store.commit((tx) => {
-    for (let n = 1; n <= 1_000; n++) rememberSent(tx, txn(`m${n}`), n);
-    rememberSent(tx, txn('1', { device: 'E' }), 1_001);
+    for (let n = 1; n <= 1_000; n++) remember(tx, txn(`m${n}`), n);
+    remember(tx, txn('1', { device: 'E' }), 1_001);
   });
   await store.commit((tx) => {
     forgetSent(tx, alice, 'D');

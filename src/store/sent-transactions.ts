@@ -27,26 +27,46 @@ export interface SentTransaction {
   readonly id: string;
 }
 
+/** Where a transaction stands, and what stands there. */
+export interface SentPlace {
+  readonly user: string;
+  readonly device: string;
+  readonly bucket: number;
+  readonly mark: string;
+  readonly isListed: boolean;
+  /** Empty where there is none. */
+  readonly row: string;
+  /** The event that the transaction has made, if it is known to have made one. */
+  readonly event: EventNum | undefined;
+}
+
 /**
- * The event that a transaction made, as long as it is remembered. What is read is in memory for whoever sends often: a row for
- * each transaction would be looked for in vain by every send, and LevelDB answers a hundred searches in vain with rewriting what
- * they went through (docs/decisions/0015-searches-in-vain.md).
+ * Looks whether a transaction has made an event; it is known as long as it is remembered. What is read is in memory for whoever
+ * sends often: a row for each transaction would be looked for in vain by every send, and LevelDB answers a hundred searches in vain
+ * with rewriting what they went through (docs/decisions/0015-searches-in-vain.md).
  */
-export function sentEvent(reader: Reader, transaction: SentTransaction): EventNum | undefined {
-  const { bucket, mark } = placeOf(transaction);
-  const row = rowOf(reader, transaction, bucket);
+export function findSent(reader: Reader, { user, device, path, id }: SentTransaction): SentPlace {
+  const digest = hash('sha256', JSON.stringify([path, id]), 'binary');
+  const bucket = digest.charCodeAt(0) % BUCKETS;
+  const mark = digest.slice(1, 1 + MARK_BYTES);
+  const listed = isListed(reader, user, device, bucket);
+  const row = (listed ? reader.get(sentTransactions, [user, device, bucket]) : undefined) ?? '';
+  return { user, device, bucket, mark, isListed: listed, row, event: eventOf(row, mark) };
+}
+
+function eventOf(row: string, mark: string): EventNum | undefined {
   for (let at = row.length - ENTRY_BYTES; at >= 0; at -= ENTRY_BYTES) {
     if (row.startsWith(mark, at)) return numAt(row, at);
   }
   return undefined;
 }
 
-/** Remembers which event a transaction made; the oldest of its row is forgotten for it. */
-export function rememberSent(tx: Tx, transaction: SentTransaction, event: EventNum): void {
-  const { user, device } = transaction;
-  const { bucket, mark } = placeOf(transaction);
-  const row = rowOf(tx, transaction, bucket);
-  if (!isListed(tx, user, device, bucket)) {
+/**
+ * Remembers which event a transaction made, at the place that was found in this same transaction of the store; the oldest of its
+ * row is forgotten for it.
+ */
+export function rememberSent(tx: Tx, { user, device, bucket, mark, isListed, row }: SentPlace, event: EventNum): void {
+  if (!isListed) {
     const listed = tx.get(sentTransactions, [user, device, LIST]) ?? '';
     tx.put(sentTransactions, [user, device, LIST], listed + String.fromCharCode(bucket));
   }
@@ -62,12 +82,6 @@ export function forgetSent(tx: Tx, user: string, device: string): void {
   if (listed === undefined) return;
   tx.delete(sentTransactions, [user, device, LIST]);
   for (const bucket of listed) tx.delete(sentTransactions, [user, device, bucket.charCodeAt(0)]);
-}
-
-/** The row of a bucket, empty where there is none. */
-function rowOf(reader: Reader, { user, device }: SentTransaction, bucket: number): string {
-  if (!isListed(reader, user, device, bucket)) return '';
-  return reader.get(sentTransactions, [user, device, bucket]) ?? '';
 }
 
 /** What a row is found to say: the events of a bucket, oldest first, or the buckets of a device; undefined where it is neither. */
@@ -87,11 +101,6 @@ export function isListed(reader: Reader, user: string, device: string, bucket: n
     bucket === LIST ||
     reader.get(sentTransactions, [user, device, LIST])?.includes(String.fromCharCode(bucket)) === true
   );
-}
-
-function placeOf({ path, id }: SentTransaction): { readonly bucket: number; readonly mark: string } {
-  const digest = hash('sha256', JSON.stringify([path, id]), 'binary');
-  return { bucket: digest.charCodeAt(0) % BUCKETS, mark: digest.slice(1, 1 + MARK_BYTES) };
 }
 
 function textOf(num: EventNum): string {

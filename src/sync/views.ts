@@ -7,7 +7,7 @@ import { assert } from '#util/assert.js';
 const RING_ENTRIES = 8_192;
 /** How many users' views are held while nobody waits on them. */
 const IDLE_VIEWS = 1_000;
-/** Users whose waiting requests are answered in one turn of the event loop: an answer takes some 0.2 ms. */
+/** Waiting requests that are answered in one turn of the event loop: an answer takes some 0.2 ms. */
 const WOKEN_AT_ONCE = 16;
 
 /**
@@ -49,8 +49,8 @@ export class Views {
   readonly #ring: LogEntry[] = [];
   /** All entries after this position are in the ring, ephemeral ones included. */
   #ringStart: Position;
-  /** Views that something concerns whose waiters have not been told yet. */
-  readonly #toWake = new Set<UserView>();
+  /** Those who wait for what has come, and have not been told yet. */
+  readonly #toWake = new Set<() => void>();
   #isWaking = false;
   readonly #stop: () => void;
 
@@ -216,16 +216,16 @@ export class Views {
   #touch(view: UserView | undefined, position: Position): void {
     if (view === undefined) return;
     view.touch(position);
-    if (view.waiters.size > 0) this.#toWake.add(view);
+    for (const wake of view.waiters) this.#toWake.add(wake);
   }
 
   /** Wakes the first of those who are to be told, and leaves the others to later turns: they answer before anything else runs. */
   #wakeSome(): void {
     let woken = 0;
-    for (const view of this.#toWake) {
+    for (const wake of this.#toWake) {
       if (woken++ === WOKEN_AT_ONCE) break;
-      this.#toWake.delete(view);
-      view.wake();
+      this.#toWake.delete(wake);
+      wake();
     }
     this.#isWaking = this.#toWake.size > 0;
     if (this.#isWaking) setImmediate(() => this.#wakeSome());
