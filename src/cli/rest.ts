@@ -1,5 +1,4 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { busyShareMeter } from '#cli/busy-share.js';
 import type { Clock, Timer } from '#util/clock.js';
 
@@ -14,6 +13,13 @@ const WORK_MS = 2_000;
 /** Up to this share of a tick there is rest. */
 const REST = 0.02;
 
+/**
+ * Times that the heap is looked through. Young objects lie in one half of their space, and move to the other: the first time
+ * gives back the half that is not in use, the second one that which is, since what is young moves to one never used before.
+ */
+const PASSES = 2;
+const PASS_MS = TICK_MS / PASSES;
+
 /** In a larger heap things stay where they are: they are moved at one go, for up to a millisecond a megabyte. */
 const MOST_MOVED_BYTES = 48 << 20;
 
@@ -22,7 +28,7 @@ export interface Collected {
   /** The share of the time since the last call, or since the start, for which the event loop was busy. */
   busyShare(): number;
   /** Has V8 look through the heap, in steps of some milliseconds between whatever else happens. */
-  beginCollecting(): void;
+  collect(): void;
   /** Leaves it to V8 again when to look. */
   endCollecting(): void;
 }
@@ -46,7 +52,7 @@ export function collectAtRest(
   process: Collected = thisProcess(),
 ): Following {
   let workMs = WORK_MS;
-  let isCollecting = false;
+  let passes = 0;
   let isDozing = false;
   let lookedMs = clock.monotonicMs();
   let timer: Timer;
@@ -55,25 +61,26 @@ export function collectAtRest(
     const share = process.busyShare();
     const nowMs = clock.monotonicMs();
     // Collecting is no work.
-    if (!isCollecting) workMs += share >= WORK ? WORK_MS : share * (nowMs - lookedMs);
+    if (passes === 0) workMs += share >= WORK ? WORK_MS : share * (nowMs - lookedMs);
     lookedMs = nowMs;
     return share;
   };
   const look = (): void => {
     const isRest = count() <= REST;
     onLook?.();
-    isDozing = isRest && !isCollecting;
-    if (isCollecting) {
-      isCollecting = false;
-      process.endCollecting();
+    isDozing = isRest && passes === 0;
+    if (passes > 0) {
+      passes = (passes + 1) % (PASSES + 1);
+      if (passes > 0) process.collect();
+      else process.endCollecting();
     } else if (isRest && workMs >= WORK_MS) {
       workMs = 0;
-      isCollecting = true;
+      passes = 1;
       isDozing = false;
       atRest();
-      process.beginCollecting();
+      process.collect();
     }
-    timer = clock.after(isDozing ? DOZE_MS : TICK_MS, look);
+    timer = clock.after(isDozing ? DOZE_MS : passes > 0 ? PASS_MS : TICK_MS, look);
   };
   timer = clock.after(TICK_MS, look);
   return {
@@ -86,40 +93,39 @@ export function collectAtRest(
     },
     stop() {
       timer.cancel();
-      if (isCollecting) process.endCollecting();
+      if (passes > 0) process.endCollecting();
     },
   };
 }
+
+/**
+ * As much memory as V8 lets be taken outside of its heap before it looks through this for what may hold it, and a little more.
+ */
+const OUTSIDE_BYTES = 65 << 20;
 
 /** The process that this runs in, as V8 and libuv know it. */
 export function thisProcess(): Collected {
-  let collect: ((options: { type: 'minor' }) => void) | undefined;
   let isStart = true;
   return {
     busyShare: busyShareMeter(),
-    beginCollecting() {
-      // After each look at the young objects V8 asks whether to begin with the old ones: now it does, where they take more than
-      // 8 MB, and it moves together what it finds on half empty pages, so that the others can be given back.
-      setFlagsFromString('--incremental-marking-soft-trigger=1');
+    collect() {
+      // It gives back what has become free inside of its pages, and the half of the young space that is not in use. Where the heap
+      // is small it also moves together what it finds on half empty pages.
+      setFlagsFromString('--optimize-for-size');
       if (getHeapStatistics().used_heap_size <= MOST_MOVED_BYTES) setFlagsFromString('--compact-on-every-full-gc');
       // What ran for the start alone runs never again, so its byte code goes at once, and not after five looks without a run.
       if (isStart) setFlagsFromString('--bytecode-old-age=0');
-      isStart = false;
-      collect ??= exposeGc();
-      collect({ type: 'minor' });
+      // At this V8 begins at once and in steps. `gc` would take a context of its own to be had from, which is half a megabyte.
+      // Nobody writes to it, so that the system gives no page for it; where it refuses the room V8 looks when it likes to.
+      try {
+        new ArrayBuffer(OUTSIDE_BYTES);
+      } catch {}
     },
     endCollecting() {
+      isStart = false;
       setFlagsFromString('--bytecode-old-age=5');
       setFlagsFromString('--no-compact-on-every-full-gc');
-      setFlagsFromString('--incremental-marking-soft-trigger=0');
+      setFlagsFromString('--no-optimize-for-size');
     },
   };
-}
-
-function exposeGc(): (options: { type: 'minor' }) => void {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc');
-  // What V8 compiles is good for the options that it was compiled with (docs/decisions/0011-compile-cache.md).
-  setFlagsFromString('--no-expose-gc');
-  return collect;
 }
