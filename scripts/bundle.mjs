@@ -77,6 +77,8 @@ const undiciApart = {
  */
 const WHEN_USED = {
   'node:child_process': ['fork'],
+  'node:dns/promises': ['Resolver'],
+  'node:fs/promises': ['mkdir', 'open', 'readdir', 'readFile', 'rename', 'rm', 'stat', 'unlink'],
   'node:http2': ['createServer', 'createSecureServer'],
   'node:https': ['createServer'],
   module: ['createRequire'],
@@ -87,6 +89,8 @@ const WHEN_USED = {
 const IN_SHORT = {
   // All its users here call it with a condition.
   assert: "module.exports = (holds, message) => holds || require('node:assert')(holds, message);",
+  // LevelDB makes its folder.
+  'fs/promises': "module.exports = { mkdir: require('node:util').promisify(require('node:fs').mkdir) };",
   perf_hooks: 'module.exports = { performance };',
   // The program runs on the main thread only.
   worker_threads:
@@ -103,14 +107,25 @@ const loadedWhenUsed = {
       const members = names.map((name) => `get ${name}() { return require('${id}').${name}; }`);
       sources.set(id, `module.exports = { ${members.join(', ')} };`);
     }
-    for (const [id, source] of Object.entries(IN_SHORT)) sources.set(id, source).set(`node:${id}`, source);
-    onResolve({ filter: /^[\w:-]+$/ }, ({ path, namespace }) => {
+    for (const [id, source] of Object.entries(IN_SHORT)) {
+      sources.set(id, source);
+      if (!sources.has(`node:${id}`)) sources.set(`node:${id}`, source);
+    }
+    onResolve({ filter: /^[\w:/-]+$/ }, ({ path, namespace }) => {
       if (!sources.has(path)) return undefined;
       // From in there it is what Node finds.
       if (namespace !== 'when-used') return { path, namespace: 'when-used' };
       return Object.hasOwn(RUN_WHEN_USED, path) ? undefined : { path, external: true };
     });
     onLoad({ filter: /.*/, namespace: 'when-used' }, ({ path }) => ({ contents: sources.get(path), resolveDir: '.' }));
+    // A name that is missing above would be missed only where it is used.
+    onLoad({ filter: /[\\/]dist[\\/].*\.js$/ }, ({ path }) => {
+      for (const [, given, id] of readFileSync(path, 'utf8').matchAll(/^import \{([^}]*)\} from '(.*)';$/gm)) {
+        const missing = given.split(',').filter((one) => !WHEN_USED[id]?.includes(/\w+/.exec(one)[0]));
+        if (id in WHEN_USED && missing.length > 0) return { errors: [{ text: `${id} is loaded without ${missing}` }] };
+      }
+      return undefined;
+    });
   },
 };
 

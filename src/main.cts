@@ -8,7 +8,7 @@ import vm = require('node:vm');
 
 // Of its own modules Node keeps what was compiled when it was built, and V8 takes that only while its options are those of
 // then: what the program needs of them is loaded before the first is changed, in a third of the time.
-for (const name of ['http', 'crypto', 'os', 'dns', 'dns/promises', 'fs/promises', 'perf_hooks', 'zlib', 'cluster']) {
+for (const name of ['http', 'crypto', 'os', 'dns', 'perf_hooks', 'zlib', 'cluster']) {
   process.getBuiltinModule(name);
 }
 // Node loads these when they are first asked for.

@@ -43,8 +43,11 @@ export function openRemote(parts: RemoteParts): OpenedRemote {
     mayConnect: publicAddresses(allow),
     ...(authorities !== undefined && { authorities }),
   });
-  const resolver = new Resolver({ timeout: DNS_TIMEOUT_MS, tries: DNS_TRIES });
-  const resolveSrv: ResolveSrv = (name) => resolver.resolveSrv(name);
+  let resolver: Resolver | undefined;
+  const resolveSrv: ResolveSrv = (name) => {
+    resolver ??= new Resolver({ timeout: DNS_TIMEOUT_MS, tries: DNS_TRIES });
+    return resolver.resolveSrv(name);
+  };
   const discovery = new Discovery({ http, clock, resolveSrv });
   const client = openServerClient({ http, discovery, serverName, key: signingKey });
   const health = new Health(clock);

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
-import { open, readdir, unlink } from 'node:fs/promises';
+import { existsSync, mkdirSync, readdir, readdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { codeOf } from '#store/kv.js';
 import { StoreError } from '#store/store-error.js';
 import { syncFolder, writeNewFile } from '#util/durable-files.js';
@@ -65,7 +66,8 @@ export function writeSentinel(directory: string, createdTs: number): void {
 
 /** How many tables lie in the folder of a database that is open, used or not. */
 export async function tables(directory: string): Promise<number> {
-  return (await readdir(databasePath(directory))).filter((name) => TABLE.test(name)).length;
+  // At every rest: `node:fs/promises` would stay in memory for this alone.
+  return (await promisify(readdir)(databasePath(directory))).filter((name) => TABLE.test(name)).length;
 }
 
 /** Rejects while the disk takes no writes: so a full disk is waited for with the database still readable. */
