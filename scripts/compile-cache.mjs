@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 
 const WITHIN_MS = 30_000;
 
@@ -28,6 +29,8 @@ while (!(await answers())) {
 }
 process.once('exit', () => {
   useCompilers();
+  // V8 of Node 22 takes this with TurboFan, and does not give it back with it.
+  if (process.versions.v8.startsWith('12.')) setFlagsFromString('--osr-from-maglev');
   writeFileSync(CACHE_FILE, program.createCachedData());
 });
 process.kill(process.pid, 'SIGTERM');
