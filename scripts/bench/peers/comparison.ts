@@ -1,11 +1,11 @@
 import { type Figures, median, shown } from '../figures.js';
 
-/** The figures of each run of each server, by the server's name. */
+/** The figures of each turn of each server, by the server's name; who takes part in fewer took part in the first ones. */
 export type Results = ReadonlyMap<string, readonly Figures[]>;
 
 /**
- * A table in Markdown with a row for each figure and a column for each server: the median over its runs, with the least and the
- * largest. `of` is then compared with each other one: how many times better its median is.
+ * A table in Markdown with a row for each figure and a column for each server: the median over its turns, with the least and the
+ * largest. `of` is then compared with each other one: how many times better it is.
  */
 export function comparison(results: Results, of: string): string {
   const servers = [...results.keys()];
@@ -15,30 +15,45 @@ export function comparison(results: Results, of: string): string {
     `| | ${heads.join(' | ')} |`,
     `|---|${heads.map(() => '---:|').join('')}`,
     ...rowsOf(results).map((row) => {
-      const own = medianOf(results, of, row);
       const cells = [
         ...servers.map((server) => cell(valuesOf(results, server, row))),
-        ...compared.map((other) => ratio(row, own, medianOf(results, other, row))),
+        ...compared.map((other) => ratio(timesBetter(results, of, other, row))),
       ];
       return `| ${row} | ${cells.join(' | ')} |`;
     }),
   ].join('\n');
 }
 
-/** A line with the rows in which another server's median is better than that of `of`, or `of` has no figure, with the best. */
+/** A line with the rows in which another server is better than `of`, or `of` has no figure, with the best of them. */
 export function notLed(results: Results, of: string): string {
   const behind = rowsOf(results)
     .filter((row) => !isOfDatabaseAlone(row))
     .flatMap((row) => {
       const [best] = [...results.keys()]
-        .map((name) => ({ name, value: medianOf(results, name, row) }))
-        .filter(({ value }) => Number.isFinite(value))
-        .sort((a, b) => (isMoreBetter(row) ? b.value - a.value : a.value - b.value));
-      const own = medianOf(results, of, row);
-      if (best === undefined || best.value === own) return [];
-      return `${row}: ${shown(own)} vs ${shown(best.value)} (${best.name})`;
+        .filter((name) => name !== of && valuesOf(results, name, row).length > 0)
+        .map((name) => ({ name, times: timesBetter(results, of, name, row) ?? 0 }))
+        .sort((a, b) => a.times - b.times);
+      if (best === undefined || best.times >= 1) return [];
+      return best.times === 0 ? `${row}: no figure` : `${row}: ${ratio(best.times)} ${best.name}`;
     });
   return `Not led by ${of}: ${behind.join('; ') || 'none'}.`;
+}
+
+/**
+ * How many times better `of` is: the median over the turns in which both took part, since a machine may be faster in one turn than
+ * in the next. Undefined where there is none.
+ */
+function timesBetter(results: Results, of: string, other: string, row: string): number | undefined {
+  const others = results.get(other) ?? [];
+  const times = (results.get(of) ?? []).flatMap((figures, turn) => {
+    const [own, theirs] = [figures[row], others[turn]?.[row]];
+    if (own === undefined || theirs === undefined) return [];
+    if (own === theirs) return 1;
+    return isMoreBetter(row) ? own / theirs : theirs / own;
+  });
+  if (times.length === 0) return undefined;
+  // Of an even number the middle between the middle two, so that nobody is favoured.
+  return Math.sqrt(median(times) / median(times.map((one) => 1 / one)));
 }
 
 function rowsOf(results: Results): string[] {
@@ -51,9 +66,6 @@ function valuesOf(results: Results, server: string, row: string): number[] {
   return (results.get(server) ?? []).flatMap((figures) => figures[row] ?? []);
 }
 
-/** Not a number where the server has no such figure. */
-const medianOf = (results: Results, server: string, row: string): number => median(valuesOf(results, server, row));
-
 const isMoreBetter = (row: string): boolean => row.includes('/s');
 
 const isOfDatabaseAlone = (row: string): boolean => row.includes(' alone') && !row.includes('private alone');
@@ -63,9 +75,7 @@ function cell(values: readonly number[]): string {
   return `${shown(median(values))} (${shown(Math.min(...values))} … ${shown(Math.max(...values))})`;
 }
 
-function ratio(row: string, own: number, other: number): string {
-  // A server that delivers before it acknowledges has a 0 that nothing can be a multiple of.
-  if (own === 0 || other === 0) return '–';
-  const times = isMoreBetter(row) ? own / other : other / own;
-  return Number.isFinite(times) ? `${shown(times)} ×` : '–';
+/** A server that delivers before it acknowledges has a 0 that nothing can be a multiple of. */
+function ratio(times: number | undefined): string {
+  return times === undefined || times === 0 || !Number.isFinite(times) ? '–' : `${shown(times)} ×`;
 }
