@@ -26,7 +26,7 @@ const GENEROUS_MS = 600_000;
 export const FULL: Amounts = {
   sends: { 1: 1_000, 16: 4_000, 64: 6_000, 128: 6_000 },
   sendsOverRooms: { 1: 1_000, 16: 4_000, 64: 6_000, 128: 6_000 },
-  deliveries: 300,
+  deliveries: 1_000,
   paged: 10_000,
   members: 1_000,
   manyRooms: 1_500,
@@ -37,7 +37,7 @@ export const FULL: Amounts = {
 export const QUICK: Amounts = {
   sends: { 1: 200, 16: 1_000, 64: 2_000, 128: 2_000 },
   sendsOverRooms: { 1: 200, 16: 1_000, 64: 2_000, 128: 2_000 },
-  deliveries: 50,
+  deliveries: 100,
   paged: 4_000,
   members: 50,
   manyRooms: 200,

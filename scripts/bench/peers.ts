@@ -33,7 +33,7 @@ Each server must have its rate limits off, and speak /_synapse/admin/v1/register
 const AMOUNTS: Amounts = {
   sends: { 1: 100, 16: 400, 64: 600 },
   sendsOverRooms: { 1: 50, 16: 200, 64: 400 },
-  deliveries: 30,
+  deliveries: 100,
   paged: 1_100,
   members: 60,
   manyRooms: 150,
@@ -44,7 +44,7 @@ const AMOUNTS: Amounts = {
 const FULL_AMOUNTS: Amounts = {
   sends: { 1: 600, 16: 2_000, 64: 8_000 },
   sendsOverRooms: { 1: 600, 16: 2_000, 64: 4_000 },
-  deliveries: 200,
+  deliveries: 1_000,
   paged: 10_000,
   members: 1_000,
   manyRooms: 1_500,
