@@ -1,6 +1,7 @@
+import { canonicalJson } from '#core/canonical-json.js';
 import { MatrixError } from '#core/errors.js';
 import type { EventId, UserId } from '#core/ids.js';
-import { canonicalJson, JsonError, parseJson } from '#core/json.js';
+import { JsonError, parseJson } from '#core/json.js';
 import { type JsonObject, own } from '#core/json-value.js';
 import type { Rooms } from '#rooms/rooms.js';
 import { type SendRequest, sendEventIn } from '#rooms/send.js';

@@ -1,6 +1,6 @@
+import { canonicalBytes } from '#core/canonical-json.js';
 import { MatrixError } from '#core/errors.js';
 import type { UserId } from '#core/ids.js';
-import { canonicalBytes } from '#core/json.js';
 import type { JsonObject } from '#core/json-value.js';
 import { sha256 } from '#core/signing.js';
 import { filters } from '#store/schema.js';

@@ -1,6 +1,6 @@
+import { canonicalBytesWithout } from '#core/canonical-json.js';
 import { MatrixError } from '#core/errors.js';
 import type { UserId } from '#core/ids.js';
-import { canonicalBytesWithout } from '#core/json.js';
 import { isObject, type JsonObject, own, ownObject, ownString } from '#core/json-value.js';
 import { type UiaSession, uiaSessions } from '#store/schema.js';
 import type { Tx } from '#store/types.js';

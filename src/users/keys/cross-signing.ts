@@ -1,6 +1,6 @@
+import { canonicalJson } from '#core/canonical-json.js';
 import { MatrixError } from '#core/errors.js';
 import type { UserId } from '#core/ids.js';
-import { canonicalJson } from '#core/json.js';
 import { isObject, type JsonObject, type JsonValue, own, ownString } from '#core/json-value.js';
 import { verifyJson } from '#core/signing.js';
 import { type CrossSigningRole, crossSigningKeys, devices } from '#store/schema.js';

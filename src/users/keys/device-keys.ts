@@ -1,6 +1,6 @@
+import { canonicalJson } from '#core/canonical-json.js';
 import { MatrixError } from '#core/errors.js';
 import type { DeviceId, UserId } from '#core/ids.js';
-import { canonicalJson } from '#core/json.js';
 import { isObject, type JsonObject, type JsonValue, own, ownObject } from '#core/json-value.js';
 import {
   type CrossSigningRole,

@@ -1,5 +1,5 @@
+import { canonicalJson } from '#core/canonical-json.js';
 import { MatrixError } from '#core/errors.js';
-import { canonicalJson } from '#core/json.js';
 import { isObject, type JsonObject, type JsonValue, own, ownObject, ownString } from '#core/json-value.js';
 import { signatureOf, signingKeyIds, verifyJson } from '#core/signing.js';
 import { deviceKeys } from '#store/schema.js';

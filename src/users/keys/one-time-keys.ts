@@ -1,5 +1,5 @@
+import { canonicalJson } from '#core/canonical-json.js';
 import { MatrixError } from '#core/errors.js';
-import { canonicalJson } from '#core/json.js';
 import type { JsonValue } from '#core/json-value.js';
 import { type KeyQueue, keyQueues, oneTimeKeyIds, oneTimeKeys } from '#store/schema.js';
 import type { Position, Reader, Tx } from '#store/types.js';
