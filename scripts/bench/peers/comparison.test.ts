@@ -31,12 +31,27 @@ test('of two turns the middle counts, and not the better or the worse', () => {
 });
 
 test('rows in which another is better are named, and those that have no figure of its own', () => {
-  const own = { 'start, ms': 100, 'whoami/s': 10, 'idle, % of a core': 0, 'resident, PostgreSQL alone, MB': 2 };
-  const other = { 'start, ms': 50, 'whoami/s': 10, 'idle, % of a core': 0.1, 'resident, PostgreSQL alone, MB': 1 };
+  const own = {
+    'start, ms': 100,
+    'whoami/s': 10,
+    'idle, % of a core': 0,
+    'ack, ms': 1,
+    'resident, PostgreSQL alone, MB': 2,
+  };
+  const other = {
+    'start, ms': 50,
+    'whoami/s': 10,
+    'idle, % of a core': 0.1,
+    'ack, ms': 0,
+    'resident, PostgreSQL alone, MB': 1,
+  };
   const results: Results = new Map([
     ['Own', [own]],
     ['Other', [{ ...other, 'stop, ms': 5 }]],
   ]);
-  assert.equal(notLed(results, 'Own'), 'Not led by Own: start, ms: 0.50 × Other; stop, ms: no figure.');
+  assert.equal(
+    notLed(results, 'Own'),
+    'Not led by Own: start, ms: 0.50 × Other; ack, ms: 0 for Other; stop, ms: no figure.',
+  );
   assert.equal(times(comparison(results, 'Own'), 'idle, % of a core'), '–');
 });

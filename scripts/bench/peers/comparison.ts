@@ -29,12 +29,13 @@ export function notLed(results: Results, of: string): string {
   const behind = rowsOf(results)
     .filter((row) => !isOfDatabaseAlone(row))
     .flatMap((row) => {
+      if (valuesOf(results, of, row).length === 0) return [`${row}: no figure`];
       const [best] = [...results.keys()]
-        .filter((name) => name !== of && valuesOf(results, name, row).length > 0)
-        .map((name) => ({ name, times: timesBetter(results, of, name, row) ?? 0 }))
+        .filter((name) => name !== of)
+        .map((name) => ({ name, times: timesBetter(results, of, name, row) ?? Infinity }))
         .sort((a, b) => a.times - b.times);
       if (best === undefined || best.times >= 1) return [];
-      return best.times === 0 ? `${row}: no figure` : `${row}: ${ratio(best.times)} ${best.name}`;
+      return `${row}: ${best.times === 0 ? '0 for' : ratio(best.times)} ${best.name}`;
     });
   return `Not led by ${of}: ${behind.join('; ') || 'none'}.`;
 }
