@@ -40,7 +40,7 @@ export const LAYERS: readonly Layer[] = [
 
 /** The one file, relative to `src`, that may import each package. */
 export const GATES: Readonly<Record<string, string>> = {
-  'canonical-json': 'core/json.ts',
+  'canonical-json': 'core/canonical-json.ts',
   tweetnacl: 'core/signing.ts',
   ajv: 'core/schema.ts',
   level: 'store/db.ts',

@@ -1,6 +1,8 @@
+import { canonicalJson } from '#core/canonical-json.js';
 import { contentHash, eventIdOf, eventSignedBytes, referenceHash } from '#core/event/hash.js';
 import { redactPdu } from '#core/event/redact.js';
-import { canonicalJson, parseJson, stringifyJson } from '#core/json.js';
+import { parseJson } from '#core/json.js';
+import { stringifyJson } from '#core/json-text.js';
 import type { JsonObject, JsonValue } from '#core/json-value.js';
 import { ROOM_VERSIONS, type RoomRules, roomRules } from '#core/room-versions.js';
 import { type SigningKey, signingKeyFromSeed, signJson, verifyJson } from '#core/signing.js';

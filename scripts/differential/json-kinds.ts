@@ -1,4 +1,6 @@
-import { canonicalBytes, canonicalJson, JsonError, parseJson, stringifyJson } from '#core/json.js';
+import { canonicalBytes, canonicalJson } from '#core/canonical-json.js';
+import { JsonError, parseJson } from '#core/json.js';
+import { stringifyJson } from '#core/json-text.js';
 import type { JsonValue } from '#core/json-value.js';
 import { strictCanonicalProblem } from '#core/strict-json.js';
 import type { Dice } from './dice.js';

@@ -2,7 +2,7 @@ import { pduFromTrusted } from '#core/event/format.js';
 import { eventIdOf } from '#core/event/hash.js';
 import type { Pdu } from '#core/event/pdu.js';
 import { EventId, type RoomId } from '#core/ids.js';
-import { stringifyJson } from '#core/json.js';
+import { stringifyJson } from '#core/json-text.js';
 import type { JsonObject, JsonValue } from '#core/json-value.js';
 import type { RoomRules } from '#core/room-versions.js';
 import type { Dice } from './dice.js';

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type AuthState, checkAuthEvents, checkEventAuth } from '#core/auth/check.js';
 import { neededAuthKeys } from '#core/auth/needed.js';
+import { compareCodePoints } from '#core/canonical-json.js';
 import type { Pdu, StatePdu } from '#core/event/pdu.js';
 import { type EventId, RoomId } from '#core/ids.js';
-import { compareCodePoints } from '#core/json.js';
 import { ROOM_VERSIONS, type RoomRules } from '#core/room-versions.js';
 import { addToAuthIndex, memoryAuthIndex } from '#core/state/auth-index.js';
 import { parseStateMapKey, resolveStateMaps, stateMapKey } from '#core/state/resolve.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { JsonSlabs, jsonParts, stringifyJson } from '#core/json.js';
+import { JsonSlabs, jsonParts, stringifyJson } from '#core/json-text.js';
 import { type JsonObject, JsonText } from '#core/json-value.js';
 
 test('what is written already is taken as it is, wherever it stands', () => {

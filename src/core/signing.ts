@@ -8,7 +8,7 @@ import {
   hash,
 } from 'node:crypto';
 import nacl from 'tweetnacl';
-import { canonicalBytesWithout } from '#core/json.js';
+import { canonicalBytesWithout } from '#core/canonical-json.js';
 import { type JsonObject, ownObject, ownString } from '#core/json-value.js';
 import { decodeBase64, encodeBase64 } from '#util/base64.js';
 import { Lru } from '#util/lru.js';

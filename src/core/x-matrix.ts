@@ -1,5 +1,6 @@
+import { canonicalJsonSteps } from '#core/canonical-json.js';
 import { ServerName } from '#core/ids.js';
-import { canonicalJsonSteps, JsonError } from '#core/json.js';
+import { JsonError } from '#core/json.js';
 import type { JsonObject, JsonValue } from '#core/json-value.js';
 import { type SigningKey, signedBytes, verifySignature } from '#core/signing.js';
 

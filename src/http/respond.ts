@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { MatrixError } from '#core/errors.js';
-import { jsonParts, stringifyJson } from '#core/json.js';
+import { jsonParts, stringifyJson } from '#core/json-text.js';
 import type { JsonObject } from '#core/json-value.js';
 import { announcesBody } from '#http/body.js';
 import type { Reply } from '#http/endpoint.js';

@@ -1,5 +1,6 @@
+import { canonicalBytes } from '#core/canonical-json.js';
 import type { ServerName } from '#core/ids.js';
-import { canonicalBytes, JsonError, parseJson } from '#core/json.js';
+import { JsonError, parseJson } from '#core/json.js';
 import { isObject, type JsonObject, ownString } from '#core/json-value.js';
 import type { SigningKey } from '#core/signing.js';
 import { authorizeRequest } from '#core/x-matrix.js';

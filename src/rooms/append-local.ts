@@ -1,6 +1,7 @@
+import { canonicalJson } from '#core/canonical-json.js';
 import { MatrixError } from '#core/errors.js';
 import type { Draft } from '#core/event/pdu.js';
-import { canonicalJson, JsonError } from '#core/json.js';
+import { JsonError } from '#core/json.js';
 import type { JsonObject } from '#core/json-value.js';
 import { type Appended, appendEvent } from '#rooms/append.js';
 import { makeLocalEvent } from '#rooms/authorize.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { canonicalBytes } from '#core/canonical-json.js';
 import type { RawPdu } from '#core/event/pdu.js';
 import { ServerName } from '#core/ids.js';
-import { canonicalBytes } from '#core/json.js';
 import { roomRules } from '#core/room-versions.js';
 import { signingKeyFromSeed } from '#core/signing.js';
 import { authorizeRequest, parseXMatrix, type SignedRequest } from '#core/x-matrix.js';

@@ -1,7 +1,8 @@
+import { canonicalJson } from '#core/canonical-json.js';
 import { pduFromTrusted } from '#core/event/format.js';
 import type { Outcome, Pdu } from '#core/event/pdu.js';
 import { EventId } from '#core/ids.js';
-import { canonicalJson, parseJson } from '#core/json.js';
+import { parseJson } from '#core/json.js';
 import type { JsonObject } from '#core/json-value.js';
 import { type RoomVersion, roomRules } from '#core/room-versions.js';
 import type { ValueCodec } from '#store/keyspace.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseSyncFilter } from '#core/filter.js';
 import type { UserId } from '#core/ids.js';
-import { stringifyJson } from '#core/json.js';
+import { stringifyJson } from '#core/json-text.js';
 import { type JsonObject, JsonText, type JsonValue } from '#core/json-value.js';
 import { createRoom } from '#rooms/create.js';
 import { openTestRooms, say } from '#rooms/testing.js';

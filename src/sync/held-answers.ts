@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { deflateRaw, inflateRaw } from 'node:zlib';
-import { jsonParts } from '#core/json.js';
+import { jsonParts } from '#core/json-text.js';
 import { type JsonObject, JsonText, type JsonValue } from '#core/json-value.js';
 import type { Position } from '#store/types.js';
 import type { Clock, Timer } from '#util/clock.js';

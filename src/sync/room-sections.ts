@@ -1,6 +1,6 @@
 import { allowsRoom } from '#core/filter.js';
 import type { RoomId } from '#core/ids.js';
-import { JsonSlabs, stringifyJson } from '#core/json.js';
+import { JsonSlabs, stringifyJson } from '#core/json-text.js';
 import { type JsonObject, JsonText } from '#core/json-value.js';
 import { type Membership, type RoomHead, roomNums, unread } from '#store/schema.js';
 import type { RoomNum } from '#store/types.js';

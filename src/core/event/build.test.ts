@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { canonicalBytes, canonicalJson } from '#core/canonical-json.js';
 import { MatrixError } from '#core/errors.js';
 import { buildPdu, eventSignature, isToBeSigned, type Place } from '#core/event/build.js';
 import { MAX_EVENT_BYTES, parsePdu } from '#core/event/format.js';
 import type { Draft } from '#core/event/pdu.js';
 import { redactPdu } from '#core/event/redact.js';
 import { EventId, RoomId, ServerName, UserId } from '#core/ids.js';
-import { canonicalBytes, canonicalJson, parseJson, stringifyJson } from '#core/json.js';
+import { parseJson } from '#core/json.js';
+import { stringifyJson } from '#core/json-text.js';
 import type { JsonObject } from '#core/json-value.js';
 import { ROOM_VERSIONS, type RoomRules, roomRules } from '#core/room-versions.js';
 import { signingKeyFromSeed, withSignature } from '#core/signing.js';

@@ -1,3 +1,4 @@
+import { canonicalJson, inCanonicalOrder } from '#core/canonical-json.js';
 import { MatrixError } from '#core/errors.js';
 import {
   MAX_AUTH_EVENTS,
@@ -10,7 +11,7 @@ import {
 import { contentHashText, eventIdOfHash, eventSignedBytes } from '#core/event/hash.js';
 import type { Draft, Pdu, RawPdu } from '#core/event/pdu.js';
 import { EventId, type RoomId, type ServerName } from '#core/ids.js';
-import { canonicalJson, inCanonicalOrder, JsonError } from '#core/json.js';
+import { JsonError } from '#core/json.js';
 import { type JsonObject, type JsonValue, ownObject } from '#core/json-value.js';
 import type { RoomRules } from '#core/room-versions.js';
 import { type SigningKey, sha256 } from '#core/signing.js';

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { canonicalBytes } from '#core/canonical-json.js';
 import { MAX_EVENT_BYTES, oversizedField, parsePdu } from '#core/event/format.js';
 import type { Pdu } from '#core/event/pdu.js';
-import { canonicalBytes, parseJson, stringifyJson } from '#core/json.js';
+import { parseJson } from '#core/json.js';
+import { stringifyJson } from '#core/json-text.js';
 import type { JsonObject, JsonValue } from '#core/json-value.js';
 import { ROOM_VERSIONS, type RoomRules, roomRules } from '#core/room-versions.js';
 

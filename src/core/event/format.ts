@@ -1,7 +1,8 @@
+import { canonicalBytes } from '#core/canonical-json.js';
 import { eventIdOf } from '#core/event/hash.js';
 import type { Pdu, RawPdu } from '#core/event/pdu.js';
 import { EventId, RoomId, UserId } from '#core/ids.js';
-import { canonicalBytes, JsonError } from '#core/json.js';
+import { JsonError } from '#core/json.js';
 import { isObject, type JsonObject, type JsonValue, own, ownObject, ownString } from '#core/json-value.js';
 import type { RoomRules } from '#core/room-versions.js';
 import { strictCanonicalProblem } from '#core/strict-json.js';

@@ -1,7 +1,7 @@
+import { canonicalJsonWithout } from '#core/canonical-json.js';
 import type { RawPdu } from '#core/event/pdu.js';
 import { redactPdu } from '#core/event/redact.js';
 import { EventId } from '#core/ids.js';
-import { canonicalJsonWithout } from '#core/json.js';
 import { ownString } from '#core/json-value.js';
 import type { RoomRules } from '#core/room-versions.js';
 import { sha256, signedBytes } from '#core/signing.js';

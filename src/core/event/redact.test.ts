@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { canonicalJson } from '#core/canonical-json.js';
 import { redactContent, redactPdu } from '#core/event/redact.js';
-import { canonicalJson, parseJson } from '#core/json.js';
+import { parseJson } from '#core/json.js';
 import type { JsonObject } from '#core/json-value.js';
 import { ROOM_VERSIONS, type RoomRules, roomRules } from '#core/room-versions.js';
 

@@ -1,6 +1,6 @@
 import { MatrixError } from '#core/errors.js';
 import { RoomId } from '#core/ids.js';
-import { stringifyJson } from '#core/json.js';
+import { stringifyJson } from '#core/json-text.js';
 import { isObject, type JsonObject, type JsonValue, own, ownString } from '#core/json-value.js';
 import { digest } from '#util/digest.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MatrixError } from '#core/errors.js';
 import type { EventId, RoomId, UserId } from '#core/ids.js';
-import { stringifyJson } from '#core/json.js';
+import { stringifyJson } from '#core/json-text.js';
 import type { JsonObject } from '#core/json-value.js';
 import { createRoom } from '#rooms/create.js';
 import { changeMembership, forgetRoom } from '#rooms/membership.js';

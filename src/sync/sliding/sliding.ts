@@ -1,5 +1,5 @@
 import { NO_SYNC_FILTER } from '#core/filter.js';
-import { JsonSlabs, stringifyJson } from '#core/json.js';
+import { JsonSlabs, stringifyJson } from '#core/json-text.js';
 import { type JsonObject, JsonText } from '#core/json-value.js';
 import type { Membership, SlidingSent } from '#store/schema.js';
 import type { Position, RoomNum } from '#store/types.js';
