@@ -69,10 +69,12 @@ export function collectAtRest(
     const isRest = count() <= REST;
     onLook?.();
     isDozing = isRest && passes === 0;
-    if (passes > 0) {
-      passes = (passes + 1) % (PASSES + 1);
-      if (passes > 0) process.collect();
-      else process.endCollecting();
+    if (passes === PASSES) {
+      passes = 0;
+      process.endCollecting();
+    } else if (passes > 0) {
+      passes += 1;
+      process.collect();
     } else if (isRest && workMs >= WORK_MS) {
       workMs = 0;
       passes = 1;
