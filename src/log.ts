@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import type { Clock } from '#util/clock.js';
+import { isoTime } from '#util/date.js';
 import type { Log, LogFields } from '#util/log.js';
 
 export interface LogOptions {
@@ -101,7 +102,7 @@ export function openLog(options: LogOptions): Log {
     {
       level: options.level,
       base: null,
-      timestamp: () => `,"time":"${new Date(options.clock.now()).toISOString()}"`,
+      timestamp: () => `,"time":"${isoTime(options.clock.now())}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
     stream,

@@ -7,6 +7,7 @@ import type { JsonObject } from '#core/json-value.js';
 import { announcesBody } from '#http/body.js';
 import type { Reply } from '#http/endpoint.js';
 import type { Clock } from '#util/clock.js';
+import { httpDate } from '#util/date.js';
 
 /** On every response, errors included (client-server API, Web Browser Clients). */
 const CORS = [
@@ -30,8 +31,8 @@ const SWALLOWED_BYTES = 4 * 1024 * 1024;
 const SWALLOWED_MS = 5_000;
 
 /** Answers `OPTIONS`, on any path, without side effects. */
-export function sendPreflight(response: ServerResponse): void {
-  response.writeHead(204, PREFLIGHT);
+export function sendPreflight(response: ServerResponse, clock: Clock): void {
+  begin(response, clock, 204, [...PREFLIGHT]);
   response.end();
 }
 
@@ -74,7 +75,7 @@ export async function sendReply(
   const { body } = reply;
   if (body instanceof Readable) {
     try {
-      response.writeHead(reply.status, headers);
+      begin(response, clock, reply.status, headers);
       if (request.method === 'HEAD') response.end();
       else await pipeline(body, response);
     } finally {
@@ -97,6 +98,13 @@ function defaultType(body: object | string): string {
   return Buffer.isBuffer(body) ? 'application/octet-stream' : 'application/json';
 }
 
+/** Writes the head of a response, to whose `headers` it adds the date. */
+function begin(response: ServerResponse, clock: Clock, status: number, headers: string[]): void {
+  response.sendDate = false;
+  headers.push('Date', httpDate(clock.now()));
+  response.writeHead(status, headers);
+}
+
 function finish(
   request: IncomingMessage,
   response: ServerResponse,
@@ -107,7 +115,7 @@ function finish(
 ): void {
   const last = body.at(-1) ?? '';
   if (request.complete || !announcesBody(request)) {
-    response.writeHead(status, headers);
+    begin(response, clock, status, headers);
     if (body.length > 1) {
       response.cork();
       for (let at = 0; at < body.length - 1; at++) response.write(body[at]);
@@ -123,7 +131,7 @@ function finish(
   }
   // The answer comes before the end of the request. Closing at once would reset the connection, and the client might
   // never read why; so the rest is swallowed within bounds first.
-  response.writeHead(status, [...headers, 'Connection', 'close']);
+  begin(response, clock, status, [...headers, 'Connection', 'close']);
   for (const part of body) response.write(part);
   let swallowed = 0;
   const done = (): void => {

@@ -94,6 +94,17 @@ test('whoever wants to know of load is told of each request', async (t) => {
   assert.equal(requests, 2);
 });
 
+test('every answer has the date, in the form of HTTP', async (t) => {
+  const clock = new SimulatedClock();
+  clock.advance(5_500);
+  const hs = await serve(t, [room], { clock });
+  const date = new Date(clock.now()).toUTCString();
+  for (const method of ['GET', 'PUT', 'OPTIONS']) {
+    const answer = await hs.call(method, '/_matrix/client/v3/rooms/!a:b/messages');
+    assert.equal(answer.headers.date, date, method);
+  }
+});
+
 test('HEAD answers as GET, without the body', async (t) => {
   const hs = await serve(t, [room]);
   const { status, headers, text } = await hs.call('HEAD', '/_matrix/client/v3/rooms/!a:b/messages');

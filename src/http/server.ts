@@ -167,7 +167,7 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
         throw new MatrixError('M_UNRECOGNIZED', 'The request target must be a path', { status: 400 });
       }
       if (method === 'OPTIONS') {
-        sendPreflight(response);
+        sendPreflight(response, clock);
         return;
       }
       const mark = url.indexOf('?');
