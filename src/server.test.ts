@@ -3,11 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { type Config, loadConfig } from '#config';
 import { openHttpClient } from '#remote/http.js';
 import { openServer, type Surroundings } from '#server';
+import { devices } from '#store/schema.js';
 import { addUser, listUsers } from '#users/accounts.js';
-import { SystemClock } from '#util/clock.js';
+import { SimulatedClock, SystemClock } from '#util/clock.js';
 import { silentLog } from '#util/log.js';
 import { systemRandom } from '#util/random.js';
 
@@ -62,6 +64,20 @@ test('what was acknowledged is there after a restart', async (t) => {
   assert.equal((await listUsers(second.layers.users)).length, 1);
   await second.settle();
   await second.close();
+});
+
+test('a server at rest has written when devices were seen', async (t) => {
+  const server = await openServer(await configured(t), { ...surroundings, clock: new SimulatedClock() });
+  t.after(() => server.close());
+  const { users, store } = server.layers;
+  await store.commit((tx) => tx.put(devices, ['@alice:test', 'PHONE'], { createdTs: 1 }));
+  users.lastSeen.note('@alice:test', 'PHONE', '192.0.2.1', 'client');
+  server.rest();
+  for (let i = 0; i < 10 && users.lastSeen.pending('@alice:test', 'PHONE') !== undefined; i++) {
+    await turn();
+    await server.settle();
+  }
+  assert.equal(store.get(devices, ['@alice:test', 'PHONE'])?.lastSeenIp, '192.0.2.1');
 });
 
 test('where an address is taken, everything is closed again', async (t) => {

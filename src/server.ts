@@ -78,7 +78,7 @@ export interface Server {
   /** Resolves when nothing is waiting to be written and no background task runs. */
   settle(): Promise<void>;
   /**
-   * Gives back what a burst of work has left in memory and on disk. What is held from it is made or read again when it is asked
+   * Writes what waits, and gives back what a burst of work has left in memory and on disk. What is held from it is made or read again when it is asked
    * for, and what a small server needs finds a place in what is kept.
    */
   rest(): void;
@@ -213,6 +213,7 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
       await layers.store.settle();
     },
     rest() {
+      layers.users.lastSeen.write();
       layers.store.shrinkCaches(HELD_AT_REST);
       layers.rooms.trees.shrinkCache(HELD_AT_REST);
       layers.sync.unread.shrinkCache(HELD_AT_REST);

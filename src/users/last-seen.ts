@@ -16,7 +16,7 @@ interface Seen {
   readonly userAgent: string | undefined;
 }
 
-/** When and from where devices were last seen: gathered in memory, and written once a minute. */
+/** When and from where devices were last seen: gathered in memory, and written once a minute, or sooner where there is rest. */
 export class LastSeen {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -33,8 +33,8 @@ export class LastSeen {
 
   note(user: string, device: string, ip: string, userAgent: string | undefined): void {
     this.#pending.set(`${user}\0${device}`, { user, device, ts: this.#clock.now(), ip, userAgent });
-    if (this.#pending.size >= MAX_PENDING) this.#write();
-    else this.#timer ??= this.#clock.after(WRITE_EVERY_MS, () => this.#write());
+    if (this.#pending.size >= MAX_PENDING) this.write();
+    else this.#timer ??= this.#clock.after(WRITE_EVERY_MS, () => this.write());
   }
 
   /** What is not written yet of a device. */
@@ -42,7 +42,8 @@ export class LastSeen {
     return this.#pending.get(`${user}\0${device}`);
   }
 
-  #write(): void {
+  /** Begins to write what waits. */
+  write(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
     if (this.#isDue) return;
@@ -66,9 +67,9 @@ export class LastSeen {
     }
   }
 
-  /** Writes what waits. */
+  /** Writes what waits; resolves once it is durable, or was refused. */
   async close(): Promise<void> {
-    this.#write();
+    this.write();
     await this.#writing;
   }
 }
