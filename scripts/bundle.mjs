@@ -59,14 +59,15 @@ const versionInside = {
   },
 };
 
-/** undici, a megabyte that most starts do not need, is a file of its own, beside the bundle. */
-const undiciApart = {
-  name: 'undici-apart',
+/** What most starts do not need is a file of its own each, beside the bundle, whose text stays in memory. */
+const APART = ['undici', 'ajv', 'tweetnacl'];
+const apart = {
+  name: 'apart',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^undici$/ }, ({ path }) => ({ path, namespace: 'apart' }));
-    onLoad({ filter: /.*/, namespace: 'apart' }, () => ({
+    onLoad({ filter: /.*/, namespace: 'apart' }, ({ path }) => ({
       contents: `const { dirname, join } = require('node:path');
-        module.exports = require(join(dirname(__filename), 'undici.cjs'));`,
+        module.exports = require(join(dirname(__filename), '${path}.cjs'));`,
     }));
   },
 };
@@ -81,7 +82,6 @@ const WHEN_USED = {
   'node:fs/promises': ['mkdir', 'open', 'readdir', 'readFile', 'rename', 'rm', 'stat', 'unlink'],
   'node:http2': ['createServer', 'createSecureServer'],
   'node:https': ['createServer'],
-  module: ['createRequire'],
   'node:tls': ['rootCertificates'],
   semver: ['coerce', 'gt', 'satisfies'],
 };
@@ -91,19 +91,20 @@ const IN_SHORT = {
   assert: "module.exports = (holds, message) => holds || require('node:assert')(holds, message);",
   // LevelDB makes its folder.
   'fs/promises': "module.exports = { mkdir: require('node:util').promisify(require('node:fs').mkdir) };",
+  module: "module.exports = { createRequire: (from) => require('node:module').createRequire(from) };",
   perf_hooks: 'module.exports = { performance };',
   // The program runs on the main thread only.
   worker_threads:
     "module.exports = { isMainThread: true, get Worker() { return require('node:worker_threads').Worker; } };",
   'thread-stream': "module.exports = function (...given) { return new (require('thread-stream'))(...given); };",
 };
-/** The same of packages that lie in the bundle. */
-const RUN_WHEN_USED = { ajv: ['Ajv'], tweetnacl: ['sign'] };
+/** The same of packages that lie beside the bundle. */
+const APART_WHEN_USED = { ajv: ['Ajv'], tweetnacl: ['sign'] };
 const loadedWhenUsed = {
   name: 'loaded-when-used',
   setup({ onResolve, onLoad }) {
     const sources = new Map();
-    for (const [id, names] of Object.entries({ ...WHEN_USED, ...RUN_WHEN_USED })) {
+    for (const [id, names] of Object.entries({ ...WHEN_USED, ...APART_WHEN_USED })) {
       const members = names.map((name) => `get ${name}() { return require('${id}').${name}; }`);
       sources.set(id, `module.exports = { ${members.join(', ')} };`);
     }
@@ -115,7 +116,7 @@ const loadedWhenUsed = {
       if (!sources.has(path)) return undefined;
       // From in there it is what Node finds.
       if (namespace !== 'when-used') return { path, namespace: 'when-used' };
-      return Object.hasOwn(RUN_WHEN_USED, path) ? undefined : { path, external: true };
+      return Object.hasOwn(APART_WHEN_USED, path) ? { path, namespace: 'apart' } : { path, external: true };
     });
     onLoad({ filter: /.*/, namespace: 'when-used' }, ({ path }) => ({ contents: sources.get(path), resolveDir: '.' }));
     // A name that is missing above would be missed only where it is used.
@@ -139,20 +140,22 @@ await Promise.all([
     outExtension: { '.js': '.cjs' },
     format: 'cjs',
     supported: { 'dynamic-import': false },
-    define: { 'import.meta.url': 'bundleUrl' },
+    define: { 'import.meta.url': 'bundle.url' },
     banner: {
-      js: "(function (require, __filename) { const bundleUrl = require('node:url').pathToFileURL(__filename).href;",
+      js: "(function (require, __filename) { const bundle = { get url() { return require('node:url').pathToFileURL(__filename).href; } };",
     },
     footer: { js: '})' },
-    plugins: [levelInItsPlace, versionInside, undiciApart, loadedWhenUsed],
+    plugins: [levelInItsPlace, versionInside, apart, loadedWhenUsed],
   }),
-  build({
-    ...COMMON,
-    stdin: { contents: "module.exports = require('undici');", resolveDir: '.', sourcefile: 'undici.cjs' },
-    outExtension: { '.js': '.cjs' },
-    entryNames: 'undici',
-    format: 'cjs',
-  }),
+  ...APART.map((name) =>
+    build({
+      ...COMMON,
+      stdin: { contents: `module.exports = require('${name}');`, resolveDir: '.', sourcefile: `${name}.cjs` },
+      outExtension: { '.js': '.cjs' },
+      entryNames: name,
+      format: 'cjs',
+    }),
+  ),
   // Decoders are loaded when the first picture or page comes.
   build({
     ...COMMON,
