@@ -153,6 +153,7 @@ test('a body that trickles in is cut off (T38)', async (t) => {
       return clock.after(ms, fn);
     },
     monotonicMs: () => clock.monotonicMs(),
+    now: () => clock.now(),
   });
   const hs = await serve(t, [look('/look')], { clock: watching });
   const socket = hs.socket('POST /look HTTP/1.1\r\nHost: hs\r\nContent-Length: 100\r\n\r\n{"a"');
