@@ -17,8 +17,8 @@ import { type PushListener, queueBadge, queuePush } from '#users/push-queue.js';
 import { subscribedTo } from '#users/thread-subscriptions.js';
 import { Lru } from '#util/lru.js';
 
-/** How many users' compiled push rules are held. */
-const COMPILED_USERS = 2_000;
+/** How many users' compiled push rules are held, half of them for certain: each event asks for those of all local members of its room. */
+const COMPILED_USERS = 3_000;
 /** Rows taken out in one transaction when much is read at once. */
 const READ_SLICE = 500;
 
