@@ -32,8 +32,8 @@ class Generation<K, V> {
 /**
  * A map bounded by the sum of its entries' weights, in two generations. What is set is young, and so is again what is asked for.
  * Where the young would come to more than half of the limit they become the old ones, and what was old until then and not asked
- * for is gone. So what was used last is kept, half of the limit for certain. A map that loses its entries one by one is made anew
- * again and again, which took a fifth of the time of paging through a room.
+ * for is gone. So what was used last is kept, half of the limit for certain. Who takes the oldest entries out of one map, one by one,
+ * has the empty places of all before them to pass over each time, which took a fifth of the time of paging through a room.
  */
 export class Lru<K, V> {
   readonly #limit: number;
