@@ -59,8 +59,10 @@ const versionInside = {
   },
 };
 
+/** Packages that a start imports and does not use, with the names that are asked of them later. */
+const APART_WHEN_USED = { ajv: ['Ajv'], tweetnacl: ['sign'] };
 /** What most starts do not need is a file of its own each, beside the bundle, whose text stays in memory. */
-const APART = ['undici', 'ajv', 'tweetnacl'];
+const APART = ['undici', ...Object.keys(APART_WHEN_USED)];
 const apart = {
   name: 'apart',
   setup({ onResolve, onLoad }) {
@@ -98,8 +100,6 @@ const IN_SHORT = {
     "module.exports = { isMainThread: true, get Worker() { return require('node:worker_threads').Worker; } };",
   'thread-stream': "module.exports = function (...given) { return new (require('thread-stream'))(...given); };",
 };
-/** The same of packages that lie beside the bundle. */
-const APART_WHEN_USED = { ajv: ['Ajv'], tweetnacl: ['sign'] };
 const loadedWhenUsed = {
   name: 'loaded-when-used',
   setup({ onResolve, onLoad }) {

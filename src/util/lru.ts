@@ -22,6 +22,8 @@ class Generation<K, V> {
   }
   /** Lets go of the oldest until at most `weight` is left. */
   shrinkTo(weight: number): void {
+    // Asked before the loop: it makes an iterator, and sets are many.
+    if (this.weight <= weight) return;
     for (const key of this.entries.keys()) {
       if (this.weight <= weight) return;
       this.take(key);
