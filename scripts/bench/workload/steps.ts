@@ -26,14 +26,16 @@ export type StepResult<Name extends StepName> = Awaited<ReturnType<(typeof STEPS
 const OWNER = 'owner';
 const LARGE_ROOM = 'large room';
 const SYNC = '/_matrix/client/v3/sync';
-/** How long requests are made before those that are timed, at most. */
-const WARM_UP_MS = 3_000;
+/** Requests before those that are timed, at most so many and so long. */
+const WARM_UP = { count: 20_000, withinMs: 3_000 };
 
 async function roomsOf(world: World, user: User, count: number): Promise<string[]> {
   const rooms = world.rooms.get(user.id) ?? [];
   world.rooms.set(user.id, rooms);
-  const missing = count - rooms.length;
-  await drive(missing, 4, async () => rooms.push(await world.createRoom(user, { preset: 'private_chat' })));
+  const make = async (): Promise<void> => void rooms.push(await world.createRoom(user, { preset: 'private_chat' }));
+  // The first one alone: tuwunel before 1.8.3 may give a user's first memberships, where they are made at once, two numbers.
+  if (rooms.length === 0 && count > 0) await make();
+  await drive(count - rooms.length, 4, make);
   return rooms.slice(0, count);
 }
 
@@ -48,7 +50,7 @@ interface Boxed {
 async function whoami(world: World, { count, atOnce, withinMs }: Boxed): Promise<Done> {
   const user = await world.user(OWNER);
   const work = (): Promise<Buffer> => world.bytes('GET', '/_matrix/client/v3/account/whoami', user);
-  await drive(count, atOnce, work, WARM_UP_MS);
+  await drive(WARM_UP.count, atOnce, work, WARM_UP.withinMs);
   return drive(count, atOnce, work, withinMs);
 }
 
