@@ -57,6 +57,7 @@ export interface Subject {
 
 const MB = 1e6;
 const SETTLE_MS = 1_500;
+/** As long as servers take to tidy up once a load is over: that is not idling. */
 const IDLE_SETTLE_MS = 4_000;
 const SEVERAL = 16;
 /** Sends before those that are timed, at most so many and so long: no server has only just been started for most of its life. */

@@ -31,8 +31,8 @@ The second form drives a server that runs already; what it uses is read where it
 Each server must have its rate limits off, and speak /_synapse/admin/v1/register with the shared secret or let anyone register.`;
 
 /**
- * Of rates as much as of the whole, in a fourth of the time: too little of them would tell how a fast server, and the load generator, are
- * warming up, and a slow one is cut short. What each server has to have the same of is less.
+ * What gives a rate is done about as often as with `--full`, since less of it would tell how a server that is fast, and the load generator, warm
+ * up; one that is slow is cut short sooner. Of what each server has to have the same of there is less.
  */
 const AMOUNTS: Amounts = {
   sends: { 1: 600, 16: 2_000, 64: 4_000 },

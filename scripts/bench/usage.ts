@@ -79,15 +79,16 @@ export class Usage {
     });
   }
 
-  /** Processor time of each thread so far, in nanoseconds, by its id. */
+  /** Processor time of each thread so far, in nanoseconds, by its id. Throws where there is none, or the kernel does not count it. */
   #threadNanoseconds(): Map<string, number> {
     const used = new Map<string, number>();
     for (const pid of family(this.pid)) {
-      for (const thread of readdirSync(`/proc/${pid}/task`)) {
-        const [nanoseconds] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ');
-        used.set(thread, Number(nanoseconds));
+      for (const thread of threads(pid)) {
+        const [nanoseconds] = told(`/proc/${pid}/task/${thread}/schedstat`).split(' ');
+        if (nanoseconds) used.set(thread, Number(nanoseconds));
       }
     }
+    if (used.size === 0) throw new Error(`the kernel tells no processor time of the threads of process ${this.pid}`);
     return used;
   }
 
@@ -109,14 +110,28 @@ function kilobytes(pid: number, file: string, field: string): number {
   return Number(line?.[1] ?? 0) * 1024;
 }
 
-/** A process and all that descend from it, by their ids. */
-function family(pid: number): number[] {
+/** The threads of a process, by their ids; none where it is gone. */
+function threads(pid: number): string[] {
   try {
-    const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-      readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
-    );
-    return [pid, ...children.flatMap(family)];
+    return readdirSync(`/proc/${pid}/task`);
   } catch {
     return [];
   }
+}
+
+/** What a file of /proc says; nothing where what it is about has ended. */
+function told(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** A process and all that descend from it, by their ids. */
+function family(pid: number): number[] {
+  const children = threads(pid).flatMap((thread) =>
+    told(`/proc/${pid}/task/${thread}/children`).split(' ').filter(Boolean),
+  );
+  return [pid, ...children.map(Number).flatMap(family)];
 }
