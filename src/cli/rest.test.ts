@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { createHook } from 'node:async_hooks';
 import { test } from 'node:test';
-import { getHeapSpaceStatistics } from 'node:v8';
-import { collectAtRest, thisProcess } from '#cli/rest.js';
+import { setImmediate } from 'node:timers/promises';
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { collectAtRest, keepTick, thisProcess } from '#cli/rest.js';
 import { SimulatedClock } from '#util/clock.js';
 
 const STEP_MS = 500;
@@ -163,4 +166,24 @@ test('what nothing holds any more is gone once garbage is collected, and half of
   process.endCollecting();
   assert.ok(after <= before / 2, `${after} of ${before}`);
   assert.ok(registry !== undefined, 'it is held until here');
+});
+
+test('an object of process.nextTick outlives every collection', async () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  const ticks: WeakRef<object>[] = [];
+  const hook = createHook({
+    init(_id, type, _trigger, resource) {
+      if (type === 'TickObject') ticks.push(new WeakRef(resource));
+    },
+  }).enable();
+  keepTick();
+  process.nextTick(() => {});
+  hook.disable();
+  await setImmediate();
+  for (let pass = 0; pass < 2; pass++) collectGarbage();
+  assert.deepEqual(
+    ticks.map((tick) => tick.deref() !== undefined),
+    [true, false],
+  );
 });

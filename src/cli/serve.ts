@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type Command, type Context, EXIT, type Invocation } from '#cli/command.js';
 import { OptimizeUnderLoad, STARTING_MS } from '#cli/compilers.js';
 import { type ControlSocket, controlSocketPath, openControlSocket } from '#cli/control.js';
-import { collectAtRest, type Following } from '#cli/rest.js';
+import { collectAtRest, type Following, keepTick } from '#cli/rest.js';
 import { VERBS } from '#cli/verbs.js';
 import { openLog } from '#log';
 import { openServer, type Server } from '#server';
@@ -24,6 +24,7 @@ export const serve: Command = {
   async run(context, invocation) {
     const { config } = invocation;
     const { clock, random } = context;
+    keepTick();
     const log = openLog({
       level: config.log,
       format: config.logFormat,
