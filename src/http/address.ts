@@ -13,6 +13,7 @@ export interface ClientAddress {
 
 /** `::ffff:192.0.2.1` is the IPv4 address 192.0.2.1 as a dual-stack socket shows it. */
 function plain(address: string): string {
+  if (address[0] !== ':') return address;
   const mapped = /^::[Ff]{4}:(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1];
   return mapped ?? address;
 }

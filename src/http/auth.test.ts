@@ -44,7 +44,7 @@ test('a missing and an unknown token are told apart; public endpoints work with 
 
 test('an expired token says that the session can be continued (T233)', async (t) => {
   const hs = await serve(t, [whoami('user', '/mine')], {
-    authenticate: async () => new MatrixError('M_UNKNOWN_TOKEN', 'expired', { extra: { soft_logout: true } }),
+    authenticate: () => new MatrixError('M_UNKNOWN_TOKEN', 'expired', { extra: { soft_logout: true } }),
   });
   const { json } = await hs.call('POST', '/mine', { headers: { authorization: 'Bearer old' } });
   assert.deepEqual(json, { errcode: 'M_UNKNOWN_TOKEN', error: 'expired', soft_logout: true });

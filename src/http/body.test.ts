@@ -169,7 +169,7 @@ test('a body that trickles in is cut off (T38)', async (t) => {
 test('a client that leaves within its body leaves nothing behind', async (t) => {
   const begun = gate();
   const hs = await serve(t, [look('/look', { caller: 'user' })], {
-    authenticate: async () => {
+    authenticate: () => {
       begun.open();
       return callerOf();
     },

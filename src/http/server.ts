@@ -95,7 +95,7 @@ export interface HttpBackend<App> {
   /** Handed to every handler. */
   readonly app: App;
   /** Finds the caller of an access token, or says what is wrong with it (`M_UNKNOWN_TOKEN`, with `soft_logout`). */
-  readonly authenticate: (token: string, request: RequestInfo) => Promise<Caller | MatrixError> | Caller | MatrixError;
+  readonly authenticate: (token: string, request: RequestInfo) => Caller | MatrixError;
   /** Needed where an endpoint is for other servers. */
   readonly servers?: ServerAuthentication;
 }
@@ -197,13 +197,14 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
     const { endpoint } = exchange.route;
     const startedMs = verbose ? clock.monotonicMs() : 0;
     try {
-      const user = await findCaller(exchange);
+      const user = findCaller(exchange);
       if (endpoint.limit !== 'free') limits.spend(endpoint.limit, user?.user ?? exchange.ip);
       // A server's signature covers its body, so that nothing but the form of the header is looked at before.
       const server = endpoint.caller === 'server' ? await findServer(exchange) : undefined;
       checkParams(endpoint, exchange.params);
       const query = readQuery(endpoint, exchange.rawQuery);
-      const body = checkBody(endpoint, server === undefined ? await takeBody(exchange) : server.content);
+      const content = server === undefined && hasBody(endpoint) ? await takeBody(exchange) : server?.content;
+      const body = checkBody(endpoint, content);
       const input = { caller: server?.name ?? user, params: exchange.params, query, body, request: exchange };
       const result = await endpoint.handle(backend.app, input);
       if (stopping) response.shouldKeepAlive = false;
@@ -219,11 +220,11 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
     }
   };
 
-  const findCaller = async (exchange: Exchange<App>): Promise<Caller | undefined> => {
+  const findCaller = (exchange: Exchange<App>): Caller | undefined => {
     const { endpoint } = exchange.route;
     if (!wantsToken(endpoint.caller)) return undefined;
     const token = accessToken(exchange.request.headers.authorization, exchange.rawQuery);
-    return admit(endpoint, token === undefined ? undefined : await backend.authenticate(token, exchange));
+    return admit(endpoint, token === undefined ? undefined : backend.authenticate(token, exchange));
   };
 
   const checkParams = (endpoint: Endpoint<App>, params: Readonly<Record<string, string>>): void => {
@@ -247,15 +248,17 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
     if (servers === undefined) throw new MatrixError('M_UNAUTHORIZED', 'This server does not federate');
     const { method, target: uri, request } = exchange;
     const header = serverHeader(servers, request.headers.authorization);
-    const content = await takeBody(exchange);
+    const content = hasBody(exchange.route.endpoint) ? await takeBody(exchange) : undefined;
     return { name: await admitServer(servers, header, { method, uri, content }), content };
   };
+
+  /** Whether the endpoint's requests have a body that is read before the handler runs. */
+  const hasBody = ({ method, rawBody }: Endpoint<App>): boolean => method !== 'GET' && rawBody !== true;
 
   /** The body of a request; undefined where it has none. */
   const takeBody = async (exchange: Exchange<App>): Promise<JsonObject | undefined> => {
     const { request, response } = exchange;
     const { endpoint } = exchange.route;
-    if (endpoint.method === 'GET' || endpoint.rawBody === true) return undefined;
     const limit = endpoint.bodyLimit ?? bounds.bodyBytes;
     refuseBody(request, limit);
     const bytes = await readBody(request, response, { limit, withinMs: bounds.bodyWithinMs, clock });

@@ -293,6 +293,21 @@ test('misuse of a transaction is an error, and leaves the store at work', async 
   assert.ok(await store.commit((tx) => name(tx, '@a:test', 'A')));
 });
 
+test('the revision of a keyspace grows with what is durable there, and only there', LIMIT, async () => {
+  await using opened = await openTestStore();
+  const { store } = opened;
+  const before = store.revision(users);
+  await store.commit((tx) => name(tx, '@a:test', 'A'));
+  assert.equal(store.revision(users), before);
+  const put = store.commit((tx) => tx.put(users, ['@a:test'], { createdTs: 1 }));
+  assert.equal(store.revision(users), before);
+  await put;
+  const after = store.revision(users);
+  assert.ok(after > before);
+  await store.commit((tx) => tx.delete(users, ['@a:test']));
+  assert.ok(store.revision(users) > after);
+});
+
 test(
   'a write that the disk refuses is told to all on their way, leaves nothing, and passes (T314)',
   LIMIT,
@@ -304,6 +319,7 @@ test(
     const tip = store.tip;
     let resets = 0;
     store.onReset(() => resets++);
+    const revision = store.revision(users);
     const heard: LogEntry[] = [];
     store.onCommitted((entries) => heard.push(...entries));
     db.fault = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
@@ -324,6 +340,8 @@ test(
       assert.ok(result.status === 'rejected' && result.reason instanceof StoreError && result.reason.kind === 'write');
     }
     assert.equal(resets, 1);
+    // The write may have reached the disk all the same.
+    assert.ok(store.revision(users) > revision);
     assert.equal(nameOf(store, '@a:test'), 'A');
     assert.equal(nameOf(store.latest, '@a:test'), 'A');
     assert.deepEqual(store.latest.get(users, ['@a:test']), { createdTs: 1 });

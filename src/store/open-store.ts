@@ -93,6 +93,9 @@ export class OpenStore implements Store {
   onReset(listener: () => void): () => void {
     return this.#lane.onReset(listener);
   }
+  revision<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>): number {
+    return this.#parts.reader.revision(keyspace);
+  }
   settle(): Promise<void> {
     return this.#lane.settle();
   }

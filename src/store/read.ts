@@ -14,6 +14,9 @@ const CHUNK_BYTES = 64 * 1024;
 /** What a cached row costs beside its value: the entry and its key. */
 const CACHE_ENTRY_BYTES = 100;
 
+/** Keyspace ids are one byte. */
+const MOST_KEYSPACES = 256;
+
 /** Held in a cache for a row that is not there: the search for one costs more than to find one. */
 const ABSENT = Symbol('absent');
 
@@ -34,6 +37,8 @@ export class CommittedReader implements Reader {
   readonly #db: KeyValueDb;
   readonly #caches = new Map<number, Lru<string, unknown>>();
   readonly #held = new HeldRanges();
+  /** By keyspace id; see `Store.revision`. */
+  readonly #revisions = new Float64Array(MOST_KEYSPACES);
 
   constructor(db: KeyValueDb) {
     this.#db = db;
@@ -70,6 +75,7 @@ export class CommittedReader implements Reader {
   /** Tells the caches what a commit wrote. */
   wrote(write: Write): void {
     const { keyspace, id } = write;
+    this.#revisions[keyspace.id]! += 1;
     if (keyspace.held !== undefined) {
       this.#held.wrote(keyspace, id, () =>
         write.isDelete
@@ -96,8 +102,14 @@ export class CommittedReader implements Reader {
     this.#held.shrinkTo(share);
   }
 
+  /** See `Store.revision`. */
+  revision<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>): number {
+    return this.#revisions[keyspace.id]!;
+  }
+
   /** Forgets everything held in memory. */
   dropCaches(): void {
+    for (let id = 0; id < MOST_KEYSPACES; id++) this.#revisions[id]! += 1;
     this.#caches.clear();
     this.#held.clear();
   }

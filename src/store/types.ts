@@ -142,6 +142,11 @@ export interface Store extends Reader {
    * hold. Returns the function that ends it.
    */
   onReset(listener: () => void): () => void;
+  /**
+   * Grows with each committed write to a row of the keyspace, and when what is held in memory is dropped. While it stays the same
+   * so does everything that follows from the keyspace's rows.
+   */
+  revision<K extends readonly KeyPart[], V>(keyspace: Keyspace<K, V>): number;
   /** Why writes are refused at the moment, in words fit for anyone; undefined while they are taken. */
   readonly problem: string | undefined;
   /** Keeps of the rows held in memory the newest, up to this share of what may be held. They are on disk. */

@@ -4,6 +4,7 @@ import { loginTokens, refreshTokens, users as userRows } from '#store/schema.js'
 import type { Tx } from '#store/types.js';
 import { localUser, verifyPassword } from '#users/accounts.js';
 import { deleteAllDevices, deleteDevices, ensureDevice, makeRoomForDevice, newDeviceId } from '#users/devices.js';
+import type { KnownSession } from '#users/known-sessions.js';
 import { confirmPair, findAccess, type IssuedTokens, issueTokens, revokeTokens } from '#users/tokens.js';
 import type { Users } from '#users/users.js';
 import { digest } from '#util/digest.js';
@@ -13,6 +14,8 @@ const MAX_TOKEN_LENGTH = 512;
 /** Recommended by the specification (`POST /login/get_token`). */
 const LOGIN_TOKEN_LIFETIME_MS = 120_000;
 const MAX_SWEPT = 10_000;
+/** When a device was last seen is told this finely. */
+const SEEN_EVERY_MS = 1_000;
 
 /** Who is calling. The shape of `Caller` in http/endpoint.ts, which this layer may not import. */
 export interface Session {
@@ -78,18 +81,27 @@ export function authenticate(
   seen: { readonly ip: string; readonly userAgent: string | undefined },
 ): Session | MatrixError {
   if (token.length > MAX_TOKEN_LENGTH) return unknownToken(false, 'Unknown access token');
+  const known = users.knownSessions.get(token) ?? findSession(users, token);
+  if (known === undefined) return unknownToken(false, 'Unknown access token');
+  const nowMs = users.clock.now();
+  if (known.expiresTs !== undefined && known.expiresTs <= nowMs) {
+    return unknownToken(true, 'The access token has expired');
+  }
+  const { session, replaces } = known;
+  if (replaces !== undefined && !confirmInBackground(users, session.session, replaces)) {
+    return unknownToken(false, 'Unknown access token');
+  }
+  noteSeen(users, known, seen, nowMs);
+  return session;
+}
+
+/** The session of a token by its rows, expired or not; undefined where there is none. */
+function findSession(users: Users, token: string): KnownSession | undefined {
   const hash = digest(token);
   const row = findAccess(users.store, hash);
   const user = row && users.store.get(userRows, [row.user]);
-  if (row === undefined || user === undefined || user.deactivated) return unknownToken(false, 'Unknown access token');
-  if (row.expiresTs !== undefined && row.expiresTs <= users.clock.now()) {
-    return unknownToken(true, 'The access token has expired');
-  }
-  if (row.replaces !== undefined && !confirmInBackground(users, hash, row.replaces)) {
-    return unknownToken(false, 'Unknown access token');
-  }
-  users.lastSeen.note(row.user, row.device, seen.ip, seen.userAgent);
-  return {
+  if (row === undefined || user === undefined || user.deactivated) return undefined;
+  const session = {
     user: row.user,
     device: row.device,
     session: hash,
@@ -98,6 +110,23 @@ export function authenticate(
     locked: user.locked === true,
     suspended: user.suspended === true,
   };
+  const known = { session, expiresTs: row.expiresTs, replaces: row.replaces, noted: undefined };
+  users.knownSessions.set(token, known);
+  return known;
+}
+
+/** Notes when and from where the session's device was seen, once for all requests within a second from one place. */
+function noteSeen(
+  users: Users,
+  known: KnownSession,
+  { ip, userAgent }: { readonly ip: string; readonly userAgent: string | undefined },
+  nowMs: number,
+): void {
+  const { noted } = known;
+  const isNoted = noted !== undefined && noted.ip === ip && noted.userAgent === userAgent;
+  if (isNoted && nowMs - noted.ts < SEEN_EVERY_MS && nowMs >= noted.ts) return;
+  known.noted = { ts: nowMs, ip, userAgent };
+  users.lastSeen.note(known.session.user, known.session.device, ip, userAgent);
 }
 
 /**

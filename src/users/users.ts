@@ -7,6 +7,7 @@ import { dropDeviceSettings } from '#users/account-data.js';
 import type { DeviceObserver } from '#users/devices.js';
 import { dropDehydrated } from '#users/keys/dehydrated.js';
 import { dropDeviceKeys } from '#users/keys/device-keys.js';
+import { KnownSessions } from '#users/known-sessions.js';
 import { LastSeen } from '#users/last-seen.js';
 import { Passwords } from '#users/passwords.js';
 import { Presences } from '#users/presence.js';
@@ -65,6 +66,7 @@ export interface Users {
   readonly presences: Presences;
   readonly directory: UserDirectory;
   readonly lastSeen: LastSeen;
+  readonly knownSessions: KnownSessions;
   readonly wrongPasswords: AccountAttempts;
   readonly logins: AccountAttempts;
   /** Nonces of shared-secret registration, by when they were given out (monotonic clock, milliseconds). */
@@ -109,6 +111,7 @@ export function openUsers(parts: UsersParts): Users {
     presences: new Presences(store, clock),
     directory: new UserDirectory(store),
     lastSeen: new LastSeen(store, clock),
+    knownSessions: new KnownSessions(store),
     wrongPasswords: new AccountAttempts(clock, WRONG_PASSWORDS),
     logins: new AccountAttempts(clock, LOGINS),
     nonces: new Map(),
