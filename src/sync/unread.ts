@@ -220,9 +220,7 @@ function pushRoom(rooms: Rooms, reader: Reader, room: Room, sender: UserId): Pus
   };
   return {
     memberCount: room.head.joined,
-    get senderLevel() {
-      return Number(read().user(sender));
-    },
+    senderLevel: () => Number(read().user(sender)),
     notificationLevel: (key) => Number(read().notification(key)),
   };
 }

@@ -3,12 +3,12 @@ import { compileGlob, type Glob, hasWildcards } from '#core/glob.js';
 import { type JsonObject, type JsonValue, own, ownString } from '#core/json-value.js';
 import { type PreparedEvent, propertyKey } from '#core/push-rules/event.js';
 
-/** What conditions ask of the room at the event; one for all users. The getters may look things up when first asked. */
+/** What conditions ask of the room at the event; one for all users. Levels may be looked up when first asked for. */
 export interface PushRoom {
   /** Joined members, now. */
   readonly memberCount: number;
   /** The sender's power level; Infinity for the creators of a room of version 12. */
-  readonly senderLevel: number;
+  senderLevel(): number;
   /** The level that a notification of this type needs: `notifications[key]` of m.room.power_levels, or 50. */
   notificationLevel(key: string): number;
 }
@@ -103,7 +103,7 @@ export function compileCondition(condition: JsonObject): Condition {
     case 'room_member_count':
       return memberCount(condition);
     case 'sender_notification_permission':
-      return key === undefined ? never : (_, room) => room.senderLevel >= room.notificationLevel(key);
+      return key === undefined ? never : (_, room) => room.senderLevel() >= room.notificationLevel(key);
     case 'io.element.msc4306.thread_subscription': {
       const wanted = own(condition, 'subscribed');
       return typeof wanted === 'boolean' ? (_, __, { subscribed }) => subscribed === wanted : never;
