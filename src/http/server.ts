@@ -14,7 +14,7 @@ import { type Caller, type Endpoint, Reply, type RequestInfo } from '#http/endpo
 import { Exchange, type ExchangeContext } from '#http/exchange.js';
 import type { Limits } from '#http/limits.js';
 import { queryReader, type ReadQuery } from '#http/query.js';
-import { sendError, sendJson, sendPreflight, sendReply } from '#http/respond.js';
+import { Responder } from '#http/respond.js';
 import { Routes } from '#http/routes.js';
 import type { Clock } from '#util/clock.js';
 import type { Random } from '#util/random.js';
@@ -149,6 +149,13 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
     uploadLimit: bounds.uploadBytes,
   };
 
+  /** For what went wrong while an error was being answered: no request may end the process. */
+  const giveUp = (response: ServerResponse, error: unknown): void => {
+    log.error({ err: error }, 'answering failed');
+    response.destroy();
+  };
+  const respond = new Responder(clock, giveUp);
+
   const ended = (): void => {
     running -= 1;
     if (running === 0) onIdle();
@@ -167,7 +174,7 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
         throw new MatrixError('M_UNRECOGNIZED', 'The request target must be a path', { status: 400 });
       }
       if (method === 'OPTIONS') {
-        sendPreflight(response, clock);
+        respond.preflight(response);
         return;
       }
       const mark = url.indexOf('?');
@@ -180,15 +187,9 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
       const exchange = new Exchange(context, request, response, match.route, match.params, rawQuery);
       run(exchange).catch((error) => giveUp(response, error));
     } catch (error) {
-      if (error instanceof MatrixError) sendError(request, response, clock, error);
+      if (error instanceof MatrixError) respond.error(request, response, error);
       else giveUp(response, error);
     }
-  };
-
-  /** For what went wrong while an error was being answered: no request may end the process. */
-  const giveUp = (response: ServerResponse, error: unknown): void => {
-    log.error({ err: error }, 'answering failed');
-    response.destroy();
   };
 
   /** Carries one request through to its answer. */
@@ -208,8 +209,8 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
       const input = { caller: server?.name ?? user, params: exchange.params, query, body, request: exchange };
       const result = await endpoint.handle(backend.app, input);
       if (stopping) response.shouldKeepAlive = false;
-      if (result instanceof Reply) await sendReply(request, response, clock, result);
-      else sendJson(request, response, clock, 200, result);
+      if (result instanceof Reply) await respond.reply(request, response, result);
+      else respond.json(request, response, 200, result);
     } catch (error) {
       fail(exchange, error);
     }
@@ -288,7 +289,7 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
     if (known === undefined || response.headersSent) response.destroy();
     else if (!response.destroyed) {
       if (stopping) response.shouldKeepAlive = false;
-      sendError(request, response, clock, known);
+      respond.error(request, response, known);
     }
   };
 
