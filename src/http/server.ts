@@ -59,7 +59,7 @@ export const HTTP_BOUNDS: HttpBounds = {
   uploadWithinMs: 15 * 60_000,
   silentMs: 10 * 60_000,
   keepAliveMs: 75_000,
-  checkEveryMs: 5_000,
+  checkEveryMs: 15_000,
   connections: 10_000,
   connectionsPerAddress: 500,
 };

@@ -12,7 +12,8 @@ export type PresenceName = PresenceState['presence'];
 const IDLE_AFTER_MS = 5 * 60_000;
 /** Without any sync for so long a user is offline, in milliseconds. */
 const OFFLINE_AFTER_MS = 30_000;
-const SWEEP_EVERY_MS = 10_000;
+/** From one look at who has become idle or gone to the next, at least. */
+const LOOK_EVERY_MS = 10_000;
 /** A user counts as active now for so long after they did something, in milliseconds. */
 const ACTIVE_MS = 60_000;
 /** Users whose presence is held in memory. */
@@ -47,6 +48,8 @@ export class Presences {
   /** In order of change, newest last. */
   readonly #users = new Map<string, Live>();
   #timer: Timer | undefined;
+  /** When the timer is due; of the monotonic clock, in milliseconds. */
+  #dueMs = 0;
   #closed = false;
 
   constructor(store: Store, clock: Clock) {
@@ -88,7 +91,7 @@ export class Presences {
     live.position = this.#store.ephemeral({ kind: 'presence', user });
     this.#users.delete(user);
     this.#users.set(user, live);
-    if (live.presence !== 'offline') this.#watch();
+    this.#watch(live);
   }
 
   /**
@@ -115,9 +118,11 @@ export class Presences {
       ended = true;
       live.syncing -= 1;
       live.syncedMs = this.#clock.monotonicMs();
-      if (!isOnline) return;
-      live.syncingOnline -= 1;
-      live.onlineMs = live.syncedMs;
+      if (isOnline) {
+        live.syncingOnline -= 1;
+        live.onlineMs = live.syncedMs;
+      }
+      this.#watch(live);
     };
   }
 
@@ -180,31 +185,33 @@ export class Presences {
     return this.#users.keys();
   }
 
-  #watch(): void {
-    if (this.#closed) return;
-    this.#timer ??= this.#clock.after(SWEEP_EVERY_MS, () => {
+  /** Has the user looked at when they will have become idle or gone, unless something happens before. */
+  #watch(live: Live): void {
+    if (this.#closed || live.presence === 'offline') return;
+    const nowMs = this.#clock.monotonicMs();
+    const dueMs = Math.max(nowMs + LOOK_EVERY_MS, dueOf(live));
+    if (dueMs === Number.POSITIVE_INFINITY || (this.#timer !== undefined && this.#dueMs <= dueMs)) return;
+    this.#dueMs = dueMs;
+    this.#timer?.cancel();
+    this.#timer = this.#clock.after(dueMs - nowMs, () => {
       this.#timer = undefined;
-      this.#sweep();
+      this.#look();
     });
   }
 
-  #sweep(): void {
+  #look(): void {
     const nowMs = this.#clock.monotonicMs();
-    let present = false;
     for (const [user, live] of [...this.#users]) {
       if (live.presence === 'offline') continue;
-      if (live.syncing === 0 && nowMs - live.syncedMs >= OFFLINE_AFTER_MS) {
-        live.presence = 'offline';
+      const isGone = live.syncing === 0 && nowMs - live.syncedMs >= OFFLINE_AFTER_MS;
+      const isIdle = live.presence === 'online' && nowMs - live.activeMs >= IDLE_AFTER_MS;
+      if (isGone || isIdle) {
+        live.presence = isGone ? 'offline' : 'unavailable';
         this.#tell(user, live);
-        continue;
-      }
-      present = true;
-      if (live.presence === 'online' && nowMs - live.activeMs >= IDLE_AFTER_MS) {
-        live.presence = 'unavailable';
-        this.#tell(user, live);
+      } else {
+        this.#watch(live);
       }
     }
-    if (present) this.#watch();
   }
 
   close(): void {
@@ -212,6 +219,12 @@ export class Presences {
     this.#timer?.cancel();
     this.#timer = undefined;
   }
+}
+
+/** When the user will have become idle or gone if nothing happens; of the monotonic clock, in milliseconds. */
+function dueOf({ presence, syncing, activeMs, syncedMs }: Live): number {
+  const goneMs = syncing > 0 ? Number.POSITIVE_INFINITY : syncedMs + OFFLINE_AFTER_MS;
+  return presence === 'online' ? Math.min(goneMs, activeMs + IDLE_AFTER_MS) : goneMs;
 }
 
 /** Sets the user's own presence and status message; M_INVALID_PARAM where the message is too long. */
