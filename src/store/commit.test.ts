@@ -293,21 +293,6 @@ test('misuse of a transaction is an error, and leaves the store at work', async 
   assert.ok(await store.commit((tx) => name(tx, '@a:test', 'A')));
 });
 
-test('the revision of a keyspace grows with what is durable there, and only there', LIMIT, async () => {
-  await using opened = await openTestStore();
-  const { store } = opened;
-  const before = store.revision(users);
-  await store.commit((tx) => name(tx, '@a:test', 'A'));
-  assert.equal(store.revision(users), before);
-  const put = store.commit((tx) => tx.put(users, ['@a:test'], { createdTs: 1 }));
-  assert.equal(store.revision(users), before);
-  await put;
-  const after = store.revision(users);
-  assert.ok(after > before);
-  await store.commit((tx) => tx.delete(users, ['@a:test']));
-  assert.ok(store.revision(users) > after);
-});
-
 test(
   'a write that the disk refuses is told to all on their way, leaves nothing, and passes (T314)',
   LIMIT,
