@@ -28,7 +28,7 @@ const ALGORITHM = 'ed25519';
 const KEY_BYTES = 32;
 const SIGNATURE_BYTES = 64;
 const KEY_VERSION = /^[A-Za-z0-9_]+$/;
-/** Keys go in and out as JWK (RFC 8037): in DER a public key takes ten times as long, and the first key a millisecond more. */
+/** Keys go in and out as JWK (RFC 8037) where they can: in DER a public key takes ten times as long, and the first key a millisecond more. */
 const JWK = { kty: 'OKP', crv: 'Ed25519' } as const;
 
 export function sha256(bytes: Uint8Array | string): Buffer {
@@ -48,8 +48,7 @@ export function sha1(text: string): Buffer {
 export function signingKeyFromSeed(seed: Uint8Array, version?: string): SigningKey {
   if (seed.length !== KEY_BYTES) throw new RangeError('an Ed25519 seed has 32 bytes');
   const copy = Buffer.from(seed);
-  // The public half must be named, and is not looked at.
-  const privateKey = createPrivateKey({ format: 'jwk', key: { ...JWK, d: copy.toString('base64url'), x: '' } });
+  const privateKey = privateKeyOf(copy);
   const publicBytes = Buffer.from(privateKey.export({ format: 'jwk' }).x!, 'base64url');
   const name = version ?? `a_${sha256(publicBytes).toString('hex').slice(0, 6)}`;
   if (!KEY_VERSION.test(name)) throw new RangeError('a key version has only letters, digits and _');
@@ -59,6 +58,18 @@ export function signingKeyFromSeed(seed: Uint8Array, version?: string): SigningK
     seed: copy,
     sign: (bytes) => encodeBase64(cryptoSign(null, bytes, privateKey)),
   };
+}
+
+/** What stands before the seed in PKCS #8 (RFC 8410). */
+const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
+
+function privateKeyOf(seed: Buffer): KeyObject {
+  try {
+    // The public half must be named. Up to Node 22 it is not looked at.
+    return createPrivateKey({ format: 'jwk', key: { ...JWK, d: seed.toString('base64url'), x: '' } });
+  } catch {
+    return createPrivateKey({ format: 'der', type: 'pkcs8', key: Buffer.concat([PKCS8, seed]) });
+  }
 }
 
 /** Reads a key file's line `ed25519 <version> <seed in base64>`, the form that Synapse writes; undefined if it's not one. */
