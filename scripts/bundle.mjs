@@ -1,9 +1,9 @@
 // Bundles what the compiler has left in dist/ into dist/bundle/, which is what runs: see docs/decisions/0010-bundle.md and 0011.
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, relative, resolve } from 'node:path';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 
 const OUT = 'dist/bundle';
 const gypBuild = createRequire(import.meta.resolve('classic-level'))('node-gyp-build');
@@ -61,6 +61,11 @@ const versionInside = {
 
 /** Packages that a start imports and does not use, with the names that are asked of them later. */
 const APART_WHEN_USED = { ajv: ['Ajv'], tweetnacl: ['sign'] };
+/** The same of packages that stay in the bundle. */
+const INSIDE_WHEN_USED = {
+  '@fastify/proxy-addr': ['all', 'compile'],
+  'smol-toml': ['parse', 'TomlError'],
+};
 /** What most starts do not need is a file of its own each, beside the bundle, whose text stays in memory. */
 const APART = ['undici', ...Object.keys(APART_WHEN_USED)];
 const apart = {
@@ -94,7 +99,8 @@ const IN_SHORT = {
   // LevelDB makes its folder.
   'fs/promises': "module.exports = { mkdir: require('node:util').promisify(require('node:fs').mkdir) };",
   module: "module.exports = { createRequire: (from) => require('node:module').createRequire(from) };",
-  perf_hooks: 'module.exports = { performance };',
+  // For durations in fastify's own log, which is off; Node would load it for the start.
+  perf_hooks: 'module.exports = { performance: { now: () => performance.now() } };',
   // The program runs on the main thread only.
   worker_threads:
     "module.exports = { isMainThread: true, get Worker() { return require('node:worker_threads').Worker; } };",
@@ -104,7 +110,7 @@ const loadedWhenUsed = {
   name: 'loaded-when-used',
   setup({ onResolve, onLoad }) {
     const sources = new Map();
-    for (const [id, names] of Object.entries({ ...WHEN_USED, ...APART_WHEN_USED })) {
+    for (const [id, names] of Object.entries({ ...WHEN_USED, ...APART_WHEN_USED, ...INSIDE_WHEN_USED })) {
       const members = names.map((name) => `get ${name}() { return require('${id}').${name}; }`);
       sources.set(id, `module.exports = { ${members.join(', ')} };`);
     }
@@ -112,8 +118,8 @@ const loadedWhenUsed = {
       sources.set(id, source);
       if (!sources.has(`node:${id}`)) sources.set(`node:${id}`, source);
     }
-    onResolve({ filter: /^[\w:/-]+$/ }, ({ path, namespace }) => {
-      if (!sources.has(path)) return undefined;
+    onResolve({ filter: /^[@\w:/-]+$/ }, ({ path, namespace }) => {
+      if (!sources.has(path) || (namespace === 'when-used' && Object.hasOwn(INSIDE_WHEN_USED, path))) return undefined;
       // From in there it is what Node finds.
       if (namespace !== 'when-used') return { path, namespace: 'when-used' };
       return Object.hasOwn(APART_WHEN_USED, path) ? { path, namespace: 'apart' } : { path, external: true };
@@ -122,31 +128,44 @@ const loadedWhenUsed = {
     // A name that is missing above would be missed only where it is used.
     onLoad({ filter: /[\\/]dist[\\/].*\.js$/ }, ({ path }) => {
       for (const [, given, id] of readFileSync(path, 'utf8').matchAll(/^import \{([^}]*)\} from '(.*)';$/gm)) {
-        const missing = given.split(',').filter((one) => !WHEN_USED[id]?.includes(/\w+/.exec(one)[0]));
-        if (id in WHEN_USED && missing.length > 0) return { errors: [{ text: `${id} is loaded without ${missing}` }] };
+        const names = WHEN_USED[id] ?? APART_WHEN_USED[id] ?? INSIDE_WHEN_USED[id];
+        const missing = given.split(',').filter((one) => !names?.includes(/\w+/.exec(one)[0]));
+        if (names !== undefined && missing.length > 0)
+          return { errors: [{ text: `${id} is loaded without ${missing}` }] };
       }
       return undefined;
     });
   },
 };
 
-rmSync(OUT, { recursive: true, force: true });
-await Promise.all([
-  // One script, and not a module: only scripts can be given code that was compiled before. It is a function of what Node
-  // gives to CommonJS modules; `main.cts` calls it.
-  build({
+/**
+ * One script, and not a module: only scripts can be given code that was compiled before. It is a function of what Node
+ * gives to CommonJS modules; `main.cts` calls it.
+ */
+async function buildProgram() {
+  const { outputFiles } = await build({
     ...COMMON,
     entryPoints: { program: 'dist/cli/program.js' },
-    outExtension: { '.js': '.cjs' },
     format: 'cjs',
     supported: { 'dynamic-import': false },
     define: { 'import.meta.url': 'bundle.url' },
-    banner: {
-      js: "(function (require, __filename) { const bundle = { get url() { return require('node:url').pathToFileURL(__filename).href; } };",
-    },
-    footer: { js: '})' },
     plugins: [levelInItsPlace, versionInside, apart, loadedWhenUsed],
-  }),
+    write: false,
+  });
+  // A script's own names are kept, which here are those of all our modules; those inside of functions are a quarter of the text.
+  const { target, lineLimit, charset, minifyWhitespace } = COMMON;
+  const { code } = await transform(outputFiles[0].text, {
+    ...{ target, lineLimit, charset, minifyWhitespace },
+    minifyIdentifiers: true,
+  });
+  const url = "const bundle = { get url() { return require('node:url').pathToFileURL(__filename).href; } };";
+  writeFileSync(`${OUT}/program.cjs`, `(function (require, __filename) { ${url}\n${code}})\n`);
+}
+
+rmSync(OUT, { recursive: true, force: true });
+mkdirSync(OUT, { recursive: true });
+await Promise.all([
+  buildProgram(),
   ...APART.map((name) =>
     build({
       ...COMMON,

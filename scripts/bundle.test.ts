@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
@@ -10,8 +10,9 @@ function printedAfterVersion(script: string, ...options: string[]): string {
   const { NODE_OPTIONS: _, ...env } = process.env;
   const whole = `
     process.argv = [process.argv[0], 'dist/main.cjs', 'version'];
-    const { program } = require('./dist/main.cjs');
-    ${script}`;
+    require('./dist/main.cjs').program.then((program) => {
+      ${script}
+    });`;
   return execFileSync(process.execPath, [...options, '--eval', whole], {
     encoding: 'utf8',
     env,
@@ -27,6 +28,12 @@ const OFTEN = `
 
 test('V8 takes what was compiled with the bundle', () => {
   assert.match(printedAfterVersion('console.log(program.cachedDataRejected);'), /^false$/m);
+});
+
+test('functions and classes of ours keep their names, for stack traces', () => {
+  const text = readFileSync('dist/bundle/program.cjs', 'latin1');
+  assert.match(text, /\bfunction openServer\(/);
+  assert.match(text, /\bMatrixError=class\b|\bclass MatrixError\b/);
 });
 
 test('what runs often is compiled once the start is over, and not before', () => {
@@ -47,13 +54,14 @@ test('a start loads its modules of Node before the options of V8 change', (t) =>
       before ??= new Set(process.moduleLoadList);
       set(flag);
     };
-    const write = process.stdout.write;
-    process.stdout.write = (text) => {
-      if (!text.includes(' serves ')) return true;
+    const fs = require('node:fs');
+    const write = fs.writeSync;
+    fs.writeSync = (fd, bytes) => {
+      if (!bytes.includes(' serves ')) return bytes.length;
       const late = process.moduleLoadList.filter((id) => id.startsWith('NativeModule ') && !before.has(id));
-      write.call(process.stdout, JSON.stringify(late));
+      write(fd, JSON.stringify(late));
       process.kill(process.pid, 'SIGTERM');
-      return true;
+      return bytes.length;
     };
     process.argv = [process.argv[0], ${JSON.stringify(resolve('dist/main.cjs'))}, 'serve'];
     require(process.argv[1]);`;

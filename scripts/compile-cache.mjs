@@ -18,7 +18,8 @@ Object.assign(process.env, { RUNNEL_DATA: directory, RUNNEL_LISTEN: `127.0.0.1:$
 
 const main = new URL('../dist/main.cjs', import.meta.url);
 process.argv = [process.execPath, fileURLToPath(main), 'serve'];
-const { program, CACHE_FILE } = await import(main);
+const { program, CACHE_FILE } = (await import(main)).default;
+const script = await program;
 const { useCompilers } = await import('../dist/cli/compilers.js');
 
 const giveUpMs = performance.now() + WITHIN_MS;
@@ -31,7 +32,7 @@ process.once('exit', () => {
   useCompilers();
   // V8 of Node 22 takes this with TurboFan, and does not give it back with it.
   if (process.versions.v8.startsWith('12.')) setFlagsFromString('--osr-from-maglev');
-  writeFileSync(CACHE_FILE, program.createCachedData());
+  writeFileSync(CACHE_FILE, script.createCachedData());
 });
 process.kill(process.pid, 'SIGTERM');
 

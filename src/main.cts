@@ -6,13 +6,18 @@ import vm = require('node:vm');
 
 // CommonJS, since for a module Node would begin a loader of its own.
 
+/** What V8 compiled of the bundle when it was made (docs/decisions/0011-compile-cache.md). */
+const CACHE_FILE = path.join(__dirname, 'bundle', 'program.cache');
+const file = path.join(__dirname, 'bundle', 'program.cjs');
+const read = Promise.all([readAhead(file), fs.existsSync(CACHE_FILE) ? readAhead(CACHE_FILE) : undefined]);
+
 // Of its own modules Node keeps what was compiled when it was built, and V8 takes that only while its options are those of
 // then: what the program needs of them is loaded before the first is changed, in a third of the time.
-for (const name of ['http', 'crypto', 'os', 'dns', 'perf_hooks', 'zlib', 'cluster']) {
+for (const name of ['http', 'crypto', 'os', 'dns', 'zlib', 'cluster']) {
   process.getBuiltinModule(name);
 }
-// Node loads these when they are first asked for.
-Boolean(process.getBuiltinModule('net').BlockList && process.getBuiltinModule('util').parseArgs);
+// Node loads this when it is first asked for.
+Boolean(process.getBuiltinModule('net').BlockList);
 
 // Memory before speed, since both can be had: see docs/benchmarks/server.md for what each of these gives and costs. V8 would
 // let its nursery of young objects grow to 16 MB while modules load, and let the heap quadruple before it looks for what
@@ -22,22 +27,33 @@ v8.setFlagsFromString('--semi-space-growth-factor=1');
 v8.setFlagsFromString('--heap-growing-percent=30');
 v8.setFlagsFromString('--no-memory-reducer');
 
-// The bundle, and what V8 compiled of it when it was made (docs/decisions/0011-compile-cache.md). Where this is another V8, it
-// compiles anew.
-const file = path.join(__dirname, 'bundle', 'program.cjs');
-const CACHE_FILE = path.join(__dirname, 'bundle', 'program.cache');
-const cachedData = fs.existsSync(CACHE_FILE) ? fs.readFileSync(CACHE_FILE) : undefined;
-// As Latin-1 it stays out of V8's heap, and it is all ASCII.
-const program = new vm.Script(fs.readFileSync(file, 'latin1'), { filename: file, ...(cachedData && { cachedData }) });
-const start = program.runInThisContext() as (require: NodeJS.Require, filename: string) => void;
-
-// Hardly a function runs often enough while a server starts to earn back what compiling it to machine code costs, and the
-// compilers bring 4 MB of the Node binary into memory: they wait until the start is over (cli/compilers.ts).
-// Where V8 has none (`--jitless`, which WebAssembly can't be without), none are taken and none given back.
-if ('WebAssembly' in globalThis) {
-  v8.setFlagsFromString('--no-turbofan');
-  v8.setFlagsFromString('--no-sparkplug');
+/** Begins to read a file on another thread: most of the work is that the system finds memory for it. */
+function readAhead(path: string): Promise<Buffer> {
+  const fd = fs.openSync(path, 'r');
+  const bytes = Buffer.allocUnsafeSlow(fs.fstatSync(fd).size);
+  return new Promise((done, fail) => {
+    fs.read(fd, bytes, 0, bytes.length, 0, (error, length) => {
+      fs.closeSync(fd);
+      if (error === null && length === bytes.length) done(bytes);
+      else fail(error ?? new Error(`${path} could not be read whole`));
+    });
+  });
 }
-start(require, file);
 
-export = { program, CACHE_FILE };
+/** Runs the bundle. Where this is another V8 than that of the cache, it compiles anew. */
+function run(text: Buffer, cachedData: Buffer | undefined): vm.Script {
+  // As Latin-1 it stays out of V8's heap, and it is all ASCII.
+  const program = new vm.Script(text.toString('latin1'), { filename: file, ...(cachedData && { cachedData }) });
+  const start = program.runInThisContext() as (require: NodeJS.Require, filename: string) => void;
+  // Hardly a function runs often enough while a server starts to earn back what compiling it to machine code costs, and the
+  // compilers bring 4 MB of the Node binary into memory: they wait until the start is over (cli/compilers.ts).
+  // Where V8 has none (`--jitless`, which WebAssembly can't be without), none are taken and none given back.
+  if ('WebAssembly' in globalThis) {
+    v8.setFlagsFromString('--no-turbofan');
+    v8.setFlagsFromString('--no-sparkplug');
+  }
+  start(require, file);
+  return program;
+}
+
+export = { CACHE_FILE, program: read.then(([text, cachedData]) => run(text, cachedData)) };

@@ -40,6 +40,7 @@ import { closeUsers, openUsers, type RoomVerbs, type Users } from '#users/users.
 import type { Clock } from '#util/clock.js';
 import type { Log } from '#util/log.js';
 import type { Random } from '#util/random.js';
+import { letIn } from '#util/steps.js';
 import { Tasks } from '#util/tasks.js';
 
 /** What is kept at rest of what caches may hold. */
@@ -187,10 +188,12 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
   const tasks = new Tasks(clock, log);
   delayed.start(tasks);
   const push = new Push({ rooms: layers.rooms, users: layers.users, tasks, log });
-  const pushing = push.start().catch((error: unknown) => log.error('Push was not taken up.', { error }));
   const outbound = federation && new OutboundFederation({ federation, tasks, log });
-  const sending = outbound?.start().catch((error: unknown) => log.error('Federation was not taken up.', { error }));
   runBulkRedactions(layers.rooms, tasks);
+  // Who waits for the server comes before what was left undone.
+  await letIn();
+  const pushing = push.start().catch((error: unknown) => log.error('Push was not taken up.', { error }));
+  const sending = outbound?.start().catch((error: unknown) => log.error('Federation was not taken up.', { error }));
   const resumed = resumeTasks(layers.users).catch((error: unknown) => log.error('Tasks were not resumed.', { error }));
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {

@@ -1,12 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { COMMANDS } from '#cli/commands.js';
 import { STARTING_MS, useCompilers } from '#cli/compilers.js';
+import { linePrinter } from '#cli/print.js';
 import { run } from '#cli/run.js';
 import { SystemClock } from '#util/clock.js';
 import { systemRandom } from '#util/random.js';
-
-// Whoever read our lines may go away (`runnel user list | head`, a log collector): no reason for a server to end.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
 const clock = new SystemClock();
 clock.after(STARTING_MS, useCompilers);
@@ -15,8 +13,8 @@ const ended = run(process.argv.slice(2), COMMANDS, {
   env: process.env,
   clock,
   random: systemRandom,
-  out: (text) => void process.stdout.write(`${text}\n`),
-  err: (text) => void process.stderr.write(`${text}\n`),
+  out: linePrinter(1, () => process.stdout),
+  err: linePrinter(2, () => process.stderr),
   readFile: (path) => readFileSync(path === '-' ? 0 : path, 'utf8'),
   onStopSignal(listener) {
     process.on('SIGTERM', listener);

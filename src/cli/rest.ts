@@ -131,7 +131,10 @@ export function thisProcess(): Collected {
       setFlagsFromString('--optimize-for-size');
       if (getHeapStatistics().used_heap_size <= MOST_MOVED_BYTES) setFlagsFromString('--compact-on-every-full-gc');
       // What ran for the start alone runs never again, so its byte code goes at once, and not after five looks without a run.
-      if (isStart) setFlagsFromString('--bytecode-old-age=0');
+      if (isStart) {
+        setFlagsFromString('--bytecode-old-age=0');
+        keepTick();
+      }
       // At this V8 begins at once and in steps. `gc` would take a context of its own to be had from, which is half a megabyte.
       // Nobody writes to it, so that the system gives no page for it; where it refuses the room V8 looks when it likes to.
       try {

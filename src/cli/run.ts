@@ -65,6 +65,8 @@ function commandOf(args: readonly string[], commands: readonly Command[]): Comma
 }
 
 function parse(args: readonly string[], command: Command): Pick<Invocation, 'words' | 'flags'> {
+  // Without flags the words are the words: Node loads what reads flags when it is first used.
+  if (!args.some((arg) => arg.startsWith('-'))) return { words: args, flags: {} };
   const own: Record<string, Flag> = { ...COMMON, ...command.flags };
   const options = Object.fromEntries([
     ...FLAGS.map((name) => [name, { type: 'string' }] as const),

@@ -2,12 +2,13 @@ import { resolve } from 'node:path';
 import { type Command, type Context, EXIT, type Invocation } from '#cli/command.js';
 import { OptimizeUnderLoad, STARTING_MS } from '#cli/compilers.js';
 import { type ControlSocket, controlSocketPath, openControlSocket } from '#cli/control.js';
-import { collectAtRest, type Following, keepTick } from '#cli/rest.js';
+import { collectAtRest, type Following } from '#cli/rest.js';
 import { VERBS } from '#cli/verbs.js';
 import { openLog } from '#log';
 import { openServer, type Server } from '#server';
 import { ensureFirstToken } from '#users/registration-tokens.js';
 import type { Log } from '#util/log.js';
+import { letIn } from '#util/steps.js';
 import { VERSION } from '#util/version.js';
 
 /**
@@ -24,7 +25,6 @@ export const serve: Command = {
   async run(context, invocation) {
     const { config } = invocation;
     const { clock, random } = context;
-    keepTick();
     const log = openLog({
       level: config.log,
       format: config.logFormat,
@@ -41,7 +41,9 @@ export const serve: Command = {
       collecting?.request();
     };
     const server = await openServer(config, { clock, random, log, onRequest });
+    await letIn();
     const control = await openControl(invocation, server, context, log);
+    await letIn();
     await greet(context, invocation, server, log);
     const onceStarted = clock.after(STARTING_MS, () => optimizing.look());
     collecting = collectAtRest(clock, { atRest: () => server.rest(), onLook: () => optimizing.look() });

@@ -53,13 +53,16 @@ export const optional = <T>(schema: Schema<T>): Schema<T> & { readonly optional:
   optional: true,
 });
 /** Unknown keys are let through: clients send more than the specification names. */
-export const object = <S extends Shape>(shape: S): Schema<ObjectOf<S>> => ({
-  json: {
-    type: 'object',
-    required: Object.keys(shape).filter((key) => shape[key]?.optional !== true),
-    properties: Object.fromEntries(Object.entries(shape).map(([key, schema]) => [key, schema.json])),
-  },
-});
+export const object = <S extends Shape>(shape: S): Schema<ObjectOf<S>> => {
+  const required: string[] = [];
+  const properties: Record<string, object> = {};
+  for (const key of Object.keys(shape)) {
+    const { json, optional } = shape[key]!;
+    if (optional !== true) required.push(key);
+    properties[key] = json;
+  }
+  return { json: { type: 'object', required, properties } };
+};
 
 const FORMATS = {
   'mx-user-id': UserId.is,

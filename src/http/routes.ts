@@ -1,6 +1,6 @@
 import { MatrixError } from '#core/errors.js';
 import type { Endpoint } from '#http/endpoint.js';
-import { assert } from '#util/assert.js';
+import { InvariantError } from '#util/assert.js';
 
 /** One path of one endpoint, with the names of its parameters from left to right. */
 export interface Route<App> {
@@ -50,7 +50,7 @@ export class Routes<App> {
 
   /** Returns the names of the path's parameters; `all` are those of the canonical path. */
   #add(endpoint: Endpoint<App>, path: string, all: readonly string[] = []): string[] {
-    assert(PATH.test(path), `odd path of ${endpoint.id}: ${path}`);
+    if (!PATH.test(path)) throw new InvariantError(`odd path of ${endpoint.id}: ${path}`);
     const names: string[] = [];
     let at = this.#root;
     for (const segment of path.slice(1).split('/')) {
@@ -70,7 +70,9 @@ export class Routes<App> {
     }
     at.methods ??= new Map();
     const other = at.methods.get(endpoint.method)?.endpoint;
-    assert(other === undefined, `${endpoint.method} ${path} is declared by ${endpoint.id} and ${other?.id}`);
+    if (other !== undefined) {
+      throw new InvariantError(`${endpoint.method} ${path} is declared by ${endpoint.id} and ${other.id}`);
+    }
     at.methods.set(endpoint.method, { endpoint, names, omitted: all.filter((name) => !names.includes(name)) });
     if (names.length === 0) this.#literalPaths.set(path, at);
     return names;

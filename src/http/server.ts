@@ -134,7 +134,7 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
   const routes = new Routes(options.endpoints);
   const readers = new Map<Endpoint<App>, ReadQuery>();
   const verbose = log.isLevelEnabled('debug');
-  const boot = options.random.token(4);
+  let boot: string | undefined;
   let counter = 0;
   let stopping = false;
   let running = 0;
@@ -145,7 +145,10 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
     addresses,
     waiting: new Set(),
     stopping: () => stopping,
-    nextId: () => `${boot}-${(counter++).toString(36)}`,
+    nextId() {
+      boot ??= options.random.token(4);
+      return `${boot}-${(counter++).toString(36)}`;
+    },
     uploadLimit: bounds.uploadBytes,
   };
 

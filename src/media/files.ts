@@ -3,7 +3,6 @@ import { constants, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { MatrixError } from '#core/errors.js';
-import { syncFolder } from '#util/durable-files.js';
 import type { Random } from '#util/random.js';
 
 /** SHA-256 in hexadecimal, or that with `-` and the variant of a thumbnail: nothing a user chose. */
@@ -79,13 +78,12 @@ export function openFiles(directory: string, random: Random): MediaFiles {
   const content = join(directory, 'content');
   for (const path of [incoming, content]) mkdirSync(path, { recursive: true, mode: 0o700 });
   for (const name of readdirSync(incoming)) rmSync(join(incoming, name), { recursive: true, force: true });
-  for (const path of [directory, dirname(directory)]) syncFolder(path);
 
   const path = (name: string): string => {
     if (!NAME.test(name)) throw new RangeError('not the name of a media file');
     return join(content, name.slice(0, 2), name.slice(2, 4), name);
   };
-  /** Directories that this process has synced up to the root; at most 65,536. */
+  /** Directories that this process has synced up to the root; at most 65,537. */
   const durable = new Set<string>();
   const keep = async (from: string, name: string): Promise<void> => {
     const to = path(name);
@@ -96,6 +94,11 @@ export function openFiles(directory: string, random: Random): MediaFiles {
     if (durable.has(parent)) return;
     await syncDirectory(dirname(parent));
     await syncDirectory(content);
+    if (!durable.has(content)) {
+      await syncDirectory(directory);
+      await syncDirectory(dirname(directory));
+      durable.add(content);
+    }
     durable.add(parent);
   };
 

@@ -7,6 +7,7 @@ import { rooms as heads, memberships, users as userRows } from '#store/schema.js
 import type { RoomNum, Store } from '#store/types.js';
 import { findUser } from '#users/accounts.js';
 import { memberProfile } from '#users/profile.js';
+import { nextTurn } from '#util/steps.js';
 
 /** Matches up to which each is asked for its rooms. */
 const FEW = 100;
@@ -85,7 +86,7 @@ export class UserDirectory {
     let read = 0;
     try {
       for await (const [[user]] of this.#store.range(userRows)) {
-        if (++read % SLICE === 0) await new Promise<void>((next) => setImmediate(next));
+        if (++read % SLICE === 0) await nextTurn();
         this.#read(entries, user as UserId);
       }
     } catch (error) {
@@ -174,7 +175,7 @@ async function membersOfRooms(rooms: Rooms, fits: (room: RoomNum) => boolean): P
   const users = new Set<string>();
   let looked = 0;
   for await (const [[room], head] of rooms.store.range(heads)) {
-    if (++looked % SLICE === 0) await new Promise<void>((next) => setImmediate(next));
+    if (++looked % SLICE === 0) await nextTurn();
     if (head.joined === 0 || !fits(room)) continue;
     for (const user of localMembers(rooms.store, room)) users.add(user);
   }

@@ -45,7 +45,9 @@ export class SystemClock extends BaseClock {
     return Date.now();
   }
   monotonicMs(): number {
-    return performance.now();
+    // Node loads `performance` when it is first used, and this with itself.
+    const [seconds, nanoseconds] = process.hrtime();
+    return seconds * 1e3 + nanoseconds / 1e6;
   }
   after(delayMs: number, fn: () => void): Timer {
     const handle = setTimeout(fn, Math.min(Math.max(0, delayMs), LONGEST_TIMER_MS));

@@ -6,12 +6,24 @@ export function drive<T>(steps: Generator<void, T, void>): T {
   }
 }
 
+/** Resolves once the event loop has come round: what waits by now has run. */
+export function nextTurn(): Promise<void> {
+  return new Promise((next) => setImmediate(next));
+}
+
+/** Resolves once the event loop has looked at its sockets: who has connected by now is let in, and heard at the second call. */
+export async function letIn(): Promise<void> {
+  // The loop looks between one turn and the next.
+  await nextTurn();
+  await nextTurn();
+}
+
 /** Runs a sliced computation to its end, and lets whatever else waits run after every `slice` steps. */
 export async function driveInTurns<T>(steps: Generator<void, T, void>, slice: number): Promise<T> {
   for (let taken = 1; ; taken++) {
     const { done, value } = steps.next();
     if (done) return value;
-    if (taken % slice === 0) await new Promise<void>((next) => setImmediate(next));
+    if (taken % slice === 0) await nextTurn();
   }
 }
 

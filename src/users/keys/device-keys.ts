@@ -30,6 +30,7 @@ import {
 } from '#users/keys/one-time-keys.js';
 import { dropOwnSignatures } from '#users/keys/signatures.js';
 import type { Users } from '#users/users.js';
+import { nextTurn } from '#util/steps.js';
 
 /** Devices of one user that a query shows at most. */
 const MOST_DEVICES = 5_000;
@@ -151,7 +152,7 @@ export async function queryKeys(
     read += 1 + named.length;
     if (read < DEVICES_A_SLICE) continue;
     read = 0;
-    await new Promise<void>((next) => setImmediate(next));
+    await nextTurn();
   }
   // Ids are data, `__proto__` among them: entries are gathered, never assigned by name.
   const gathered = <K extends keyof KeysOfUser>(name: K): [string, NonNullable<KeysOfUser[K]>][] =>
