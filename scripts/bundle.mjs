@@ -64,6 +64,7 @@ const APART_WHEN_USED = { ajv: ['Ajv'], tweetnacl: ['sign'] };
 /** The same of packages that stay in the bundle. */
 const INSIDE_WHEN_USED = {
   '@fastify/proxy-addr': ['all', 'compile'],
+  pino: ['pino'],
   'smol-toml': ['parse', 'TomlError'],
 };
 /** What most starts do not need is a file of its own each, beside the bundle, whose text stays in memory. */

@@ -14,7 +14,7 @@ const directory = mkdtempSync(join(tmpdir(), 'runnel-compile-'));
 process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
 const port = await freePort();
 for (const name of Object.keys(process.env)) if (name.startsWith('RUNNEL_')) delete process.env[name];
-Object.assign(process.env, { RUNNEL_DATA: directory, RUNNEL_LISTEN: `127.0.0.1:${port}`, RUNNEL_LOG: 'warn' });
+Object.assign(process.env, { RUNNEL_DATA: directory, RUNNEL_LISTEN: `127.0.0.1:${port}`, RUNNEL_LOG: 'info' });
 
 const main = new URL('../dist/main.cjs', import.meta.url);
 process.argv = [process.execPath, fileURLToPath(main), 'serve'];

@@ -1,10 +1,19 @@
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import type { Clock } from '#util/clock.js';
 import { isoTime } from '#util/date.js';
 import type { Log, LogFields } from '#util/log.js';
 
+/** From the least on; `silent` is above all that is logged. */
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+
+/** A log that is made ready with its first line: a start for people writes none. */
+export interface OpenedLog extends Log {
+  /** Makes it ready before that. */
+  prepare(): void;
+}
+
 export interface LogOptions {
-  readonly level: 'silent' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
+  readonly level: (typeof LEVELS)[number];
   readonly format: 'text' | 'json';
   readonly clock: Clock;
   /** Takes whole lines, their line feed included. Default: standard output. */
@@ -92,25 +101,34 @@ function textLine(record: Record<string, unknown>): string {
  * The log: a line for people or a JSON object, without secrets, and without anything from outside that could pass for a
  * line of its own or command a terminal.
  */
-export function openLog(options: LogOptions): Log {
+export function openLog(options: LogOptions): OpenedLog {
   const write = options.write ?? ((line: string) => void process.stdout.write(line));
   const stream = {
     write: (line: string): void =>
       write(options.format === 'json' ? line : textLine(JSON.parse(line) as Record<string, unknown>)),
   };
-  const logger = pino(
-    {
-      level: options.level,
-      base: null,
-      timestamp: () => `,"time":"${isoTime(options.clock.now())}"`,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    stream,
-  );
-  const at =
-    (level: 'error' | 'warn' | 'info' | 'debug') =>
-    (message: string, fields: LogFields = {}): void => {
-      if (logger.isLevelEnabled(level)) logger[level](cleanFields(fields), clean(message));
+  const made = (): Logger =>
+    pino(
+      {
+        level: options.level,
+        base: null,
+        timestamp: () => `,"time":"${isoTime(options.clock.now())}"`,
+        formatters: { level: (label) => ({ level: label }) },
+      },
+      stream,
+    );
+  let logger: Logger | undefined;
+  const lowest = LEVELS.indexOf(options.level);
+  const at = (level: 'error' | 'warn' | 'info' | 'debug') => {
+    const isEnabled = LEVELS.indexOf(level) >= lowest;
+    return (message: string, fields: LogFields = {}): void => {
+      if (!isEnabled) return;
+      logger ??= made();
+      logger[level](cleanFields(fields), clean(message));
     };
-  return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') };
+  };
+  const prepare = (): void => {
+    logger ??= made();
+  };
+  return { prepare, error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') };
 }

@@ -45,7 +45,10 @@ export const serve: Command = {
     const control = await openControl(invocation, server, context, log);
     await letIn();
     await greet(context, invocation, server, log);
-    const onceStarted = clock.after(STARTING_MS, () => optimizing.look());
+    const onceStarted = clock.after(STARTING_MS, () => {
+      log.prepare();
+      optimizing.look();
+    });
     collecting = collectAtRest(clock, { atRest: () => server.rest(), onLook: () => optimizing.look() });
     await stopped;
     onceStarted.cancel();

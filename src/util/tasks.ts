@@ -52,22 +52,41 @@ export class Tasks implements AsyncDisposable {
   /** Starts a task in a later turn of the loop. After `dispose` it never runs. */
   start(name: string, run: (context: TaskContext) => Promise<void>, backOff: BackOff = DEFAULT_BACK_OFF): Task {
     const abort = new AbortController();
-    let waker = new AbortController();
     if (this.#disposed) abort.abort();
+    const idling = new Set<() => void>();
+    let isWoken = false;
+    const endIdle = (): void => {
+      for (const end of idling) end();
+    };
     const context: TaskContext = {
       signal: abort.signal,
       idle: async (delayMs) => {
-        await this.#clock.sleep(delayMs, AbortSignal.any([abort.signal, waker.signal]));
-        if (waker.signal.aborted) waker = new AbortController();
+        if (!isWoken && !abort.signal.aborted) {
+          await new Promise<void>((resolve) => {
+            const end = (): void => {
+              timer.cancel();
+              idling.delete(end);
+              resolve();
+            };
+            const timer = this.#clock.after(delayMs, end);
+            idling.add(end);
+          });
+        }
+        // Who woke it until now is seen to.
+        isWoken = false;
       },
       busy: () => this.#begin(),
     };
     const ended = this.#supervise(name, run, context, backOff);
     const task: Task = {
       name,
-      wake: () => waker.abort(),
-      stop: () => {
+      wake() {
+        isWoken = true;
+        endIdle();
+      },
+      stop() {
         abort.abort();
+        endIdle();
         return ended;
       },
     };
