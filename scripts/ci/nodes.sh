@@ -17,7 +17,7 @@ for version in "${versions[@]}"; do
   npm install --prefix "$copy/node" --no-save --no-audit --no-fund --loglevel=error "node-$platform@$version" >&2
   tar -cf - --exclude=./.git --exclude=./node_modules --exclude=./dist --exclude=./build --exclude=./.venv . |
     tar -xf - -C "$copy/project"
-  cp -al node_modules "$copy/project/node_modules"
+  cp -a node_modules "$copy/project/node_modules"
   path=$copy/node/node_modules/node-$platform/bin:$PATH
   printf '\n-- Node %s\n' "$(PATH=$path node --version)"
   (cd "$copy/project" && PATH=$path npm test -- units black-box) || failed+=("Node $version")
