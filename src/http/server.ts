@@ -64,7 +64,7 @@ export const HTTP_BOUNDS: HttpBounds = {
   connectionsPerAddress: 500,
 };
 
-/** Headers beyond these are dropped unread; Node 24 and later refuse the request (431). */
+/** Headers beyond these are dropped unread by Node 20; later ones refuse the request (431). */
 const MOST_HEADERS = 200;
 
 /** What a stream into a response ends with when the client closes the connection. */
