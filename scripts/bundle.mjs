@@ -66,6 +66,7 @@ const INSIDE_WHEN_USED = {
   '@fastify/proxy-addr': ['all', 'compile'],
   pino: ['pino'],
   'smol-toml': ['parse', 'TomlError'],
+  fastify: ['fastify'],
 };
 /** What most starts do not need is a file of its own each, beside the bundle, whose text stays in memory. */
 const APART = ['undici', ...Object.keys(APART_WHEN_USED)];
@@ -106,6 +107,15 @@ const IN_SHORT = {
   worker_threads:
     "module.exports = { isMainThread: true, get Worker() { return require('node:worker_threads').Worker; } };",
   'thread-stream': "module.exports = function (...given) { return new (require('thread-stream'))(...given); };",
+};
+/** fastify's router makes a tree for each method that it knows of, twice; here it is asked for these alone (`http/server.ts`). */
+const methodsInUse = {
+  name: 'methods-in-use',
+  setup({ onLoad }) {
+    onLoad({ filter: /find-my-way[\\/]lib[\\/]http-methods\.js$/ }, () => ({
+      contents: "module.exports = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'];",
+    }));
+  },
 };
 const loadedWhenUsed = {
   name: 'loaded-when-used',
@@ -150,7 +160,7 @@ async function buildProgram() {
     format: 'cjs',
     supported: { 'dynamic-import': false },
     define: { 'import.meta.url': 'bundle.url' },
-    plugins: [levelInItsPlace, versionInside, apart, loadedWhenUsed],
+    plugins: [levelInItsPlace, versionInside, apart, methodsInUse, loadedWhenUsed],
     write: false,
   });
   // A script's own names are kept, which here are those of all our modules; those inside of functions are a quarter of the text.

@@ -1,5 +1,8 @@
-// Run by bundle.mjs: starts the bundled server on an empty directory, asks it for something, stops it, and writes what V8
-// compiled until then beside the bundle, for `main.cts` to begin with.
+// Run by bundle.mjs: starts the bundled server over the directory that another start has made, asks it for something, stops
+// it, and writes what V8 compiled until then beside the bundle, for `main.cts` to begin with. What only a first start needs, and
+// the log's package, which comes when the start is over, would have to be taken back by each start.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
@@ -14,20 +17,21 @@ const directory = mkdtempSync(join(tmpdir(), 'runnel-compile-'));
 process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
 const port = await freePort();
 for (const name of Object.keys(process.env)) if (name.startsWith('RUNNEL_')) delete process.env[name];
-Object.assign(process.env, { RUNNEL_DATA: directory, RUNNEL_LISTEN: `127.0.0.1:${port}`, RUNNEL_LOG: 'info' });
+Object.assign(process.env, { RUNNEL_DATA: directory, RUNNEL_LISTEN: `127.0.0.1:${port}`, RUNNEL_LOG: 'silent' });
 
 const main = new URL('../dist/main.cjs', import.meta.url);
 process.argv = [process.execPath, fileURLToPath(main), 'serve'];
+const first = spawn(process.execPath, process.argv.slice(1), { stdio: ['ignore', 'ignore', 'inherit'] });
+const firstEnded = once(first, 'exit');
+await answered(() => first.exitCode !== null);
+first.kill();
+await firstEnded;
+
 const { program, CACHE_FILE } = (await import(main)).default;
 const script = await program;
 const { useCompilers } = await import('../dist/cli/compilers.js');
 
-const giveUpMs = performance.now() + WITHIN_MS;
-while (!(await answers())) {
-  if (performance.now() > giveUpMs || process.exitCode !== undefined)
-    throw new Error('the bundled server does not answer');
-  await new Promise((again) => setTimeout(again, 10));
-}
+await answered(() => process.exitCode !== undefined);
 process.once('exit', () => {
   useCompilers();
   // V8 of Node 22 takes this with TurboFan, and does not give it back with it.
@@ -35,6 +39,14 @@ process.once('exit', () => {
   writeFileSync(CACHE_FILE, script.createCachedData());
 });
 process.kill(process.pid, 'SIGTERM');
+
+async function answered(hasEnded) {
+  const giveUpMs = performance.now() + WITHIN_MS;
+  while (!(await answers())) {
+    if (performance.now() > giveUpMs || hasEnded()) throw new Error('the bundled server does not answer');
+    await new Promise((again) => setTimeout(again, 10));
+  }
+}
 
 function answers() {
   return new Promise((resolve) => {

@@ -117,8 +117,8 @@ function operations(): Operation[] {
 /** A path without the names of its parameters. The OpenAPI tells two forms of one path apart by a space at the end. */
 const shape = (path: string): string => path.trim().replace(/\{[^}]*\}/g, '{}');
 
-function required(schema: Endpoint<App>['body']): readonly string[] {
-  const list = (schema?.json as { readonly required?: readonly string[] } | undefined)?.required;
+function required(made: Endpoint<App>['body']): readonly string[] {
+  const list = (made?.().json as { readonly required?: readonly string[] } | undefined)?.required;
   return list ?? [];
 }
 

@@ -9,7 +9,7 @@ import type { ServerAuthentication } from '#http/auth.js';
 import type { Caller, Endpoint, RequestInfo } from '#http/endpoint.js';
 import { landingEndpoints } from '#http/landing.js';
 import { createLimits } from '#http/limits.js';
-import { createHttpServer, type HttpLog, type TlsIdentity } from '#http/server.js';
+import { createHttpServer, type HttpLog, type HttpServer, type TlsIdentity } from '#http/server.js';
 import { closeMedia, type Media, type MediaOptions, openMedia } from '#media/media.js';
 import { OutboundFederation } from '#outbound/federation.js';
 import { Push } from '#outbound/push.js';
@@ -139,8 +139,8 @@ export async function openLayers(config: Config, { clock, random, log }: Surroun
 export async function openServer(config: Config, surroundings: Surroundings): Promise<Server> {
   const { clock, random, log } = surroundings;
   const federates = config.federation === 'on';
+  // LevelDB opens on another thread: what does not need it is done meanwhile. Who comes early waits, and is not turned away.
   const opening = openLayers(config, surroundings);
-  // While LevelDB opens on another thread.
   const http = createHttpServer<App>({
     endpoints: [...landing(config), ...ENDPOINTS, ...(federates ? FEDERATION_ENDPOINTS : [])],
     limits: createLimits({ clock, mode: config.rateLimits ? 'on' : 'off' }),
@@ -152,10 +152,9 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
     bounds: { uploadBytes: config.maxUploadSize },
     ...(surroundings.onRequest && { onRequest: surroundings.onRequest }),
   });
-  const opened = await opening;
+  const { opened, addresses } = await bothOrNeither(http, opening, listen(http, config));
   const { layers } = opened;
   const delayed = new DelayedEvents(layers.rooms, layers.users);
-  const addresses: { host: string; port: number }[] = [];
   let remote: OpenedRemote | undefined;
   let federation: Federation | undefined;
   try {
@@ -176,9 +175,6 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
       authenticate: (token, request) => callerOf(layers.users, token, request),
       ...(federation && { servers: serverAuthentication(federation) }),
     });
-    const tls = config.tlsListen === undefined ? undefined : await tlsIdentity(config);
-    for (const { host, port } of config.listen) addresses.push(await http.listen(host, port));
-    for (const { host, port } of config.tlsListen ?? []) await http.listen(host, port, tls);
   } catch (error) {
     await http.close();
     await remote?.close();
@@ -227,6 +223,30 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
       return closing;
     },
   };
+}
+
+/** Listens on all addresses of the configuration; resolves with those of the plain listeners. */
+async function listen(http: HttpServer<App>, config: Config): Promise<Server['addresses']> {
+  const addresses: { host: string; port: number }[] = [];
+  const tls = config.tlsListen === undefined ? undefined : await tlsIdentity(config);
+  for (const { host, port } of config.listen) addresses.push(await http.listen(host, port));
+  for (const { host, port } of config.tlsListen ?? []) await http.listen(host, port, tls);
+  return addresses;
+}
+
+/** Waits for the layers and the addresses. Rejects, with both closed again, where one can't be had; the layers' reason comes first. */
+async function bothOrNeither(
+  http: HttpServer<App>,
+  opening: Promise<OpenedLayers>,
+  listening: Promise<Server['addresses']>,
+): Promise<{ opened: OpenedLayers; addresses: Server['addresses'] }> {
+  const [layers, addresses] = await Promise.allSettled([opening, listening]);
+  if (layers.status === 'fulfilled' && addresses.status === 'fulfilled') {
+    return { opened: layers.value, addresses: addresses.value };
+  }
+  await http.close();
+  if (layers.status === 'fulfilled') await layers.value.close();
+  throw layers.status === 'rejected' ? layers.reason : (addresses as PromiseRejectedResult).reason;
 }
 
 /** What the server says of itself to people and supervisors. */

@@ -16,7 +16,7 @@ const look = (path: string, more: object = {}) =>
     id: path,
     method: 'POST',
     path,
-    body: anyObject,
+    body: () => anyObject,
     ...more,
     handle: async (_app: object, { body }) => ({
       keys: Object.keys(body),
@@ -30,7 +30,7 @@ const named = endpoint({
   id: 'named',
   method: 'PUT',
   path: '/named',
-  body: object({ name: string({ maxLength: 5 }) }),
+  body: () => object({ name: string({ maxLength: 5 }) }),
   handle: async (_app: object, { body }) => ({ name: body.name }),
 });
 

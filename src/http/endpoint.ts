@@ -104,10 +104,11 @@ export interface Endpoint<App> {
   readonly aliases: readonly string[];
   readonly caller: CallerKind;
   readonly limit: LimitClass;
-  readonly params?: Schema<unknown>;
+  /** Schemas are made with the endpoint's first request: there are hundreds, and most servers need a few dozen. */
+  readonly params?: () => Schema<unknown>;
   /** Query values arrive as strings; `integer` and `boolean` schemas of the query are converted strictly before the check. */
-  readonly query?: Schema<unknown>;
-  readonly body?: Schema<unknown>;
+  readonly query?: () => Schema<unknown>;
+  readonly body?: () => Schema<unknown>;
   /** Largest body in bytes; 64 KiB above the usual event where absent. */
   readonly bodyLimit?: number;
   /** Body is read with exact numbers (`core/json.ts`), for endpoints whose body becomes part of an event. */
@@ -137,9 +138,9 @@ export function endpoint<
   aliases?: readonly string[];
   caller: K;
   limit: LimitClass;
-  params?: P;
-  query?: Q;
-  body?: B;
+  params?: () => P;
+  query?: () => Q;
+  body?: () => B;
   bodyLimit?: number;
   exactNumbers?: true;
   rawBody?: true;

@@ -16,8 +16,8 @@ const room = endpoint({
   id: 'room',
   method: 'GET',
   path: '/_matrix/client/v3/rooms/{roomId}/messages',
-  params: object({ roomId }),
-  query: object({ limit: optional(integer()) }),
+  params: () => object({ roomId }),
+  query: () => object({ limit: optional(integer()) }),
   handle: async (_app: object, { params, query, request }) => ({
     room: params.roomId,
     limit: query.limit,
@@ -248,7 +248,7 @@ test('replies with a status, text, bytes, a stream or nothing', async (t) => {
     id: 'reply',
     method: 'GET',
     path: '/{kind}',
-    params: object({ kind: string() }),
+    params: () => object({ kind: string() }),
     handle: async (_app: object, { params }) => replies[params.kind]!(),
   });
   const hs = await serve(t, [reply]);

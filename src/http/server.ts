@@ -1,19 +1,18 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, isIP } from 'node:net';
-import fastify from 'fastify';
+import { type AddressInfo, isIP, Server as NetServer } from 'node:net';
+import { fastify } from 'fastify';
 import { MatrixError } from '#core/errors.js';
 import type { ServerName } from '#core/ids.js';
 import type { JsonObject } from '#core/json-value.js';
-import { check } from '#core/schema.js';
 import { clientAddress } from '#http/address.js';
 import { accessToken, admit, admitServer, type ServerAuthentication, serverHeader, wantsToken } from '#http/auth.js';
 import { ClientGone, parseBody, readBody, refuseBody } from '#http/body.js';
 import { closeWithSocket, connectionBound, refuseConnection } from '#http/connections.js';
 import { type Caller, type Endpoint, Reply, type RequestInfo } from '#http/endpoint.js';
 import { Exchange, type ExchangeContext } from '#http/exchange.js';
+import { InputChecks } from '#http/input.js';
 import type { Limits } from '#http/limits.js';
-import { queryReader, type ReadQuery } from '#http/query.js';
 import { Responder } from '#http/respond.js';
 import { Routes } from '#http/routes.js';
 import type { Clock } from '#util/clock.js';
@@ -64,11 +63,17 @@ export const HTTP_BOUNDS: HttpBounds = {
   connectionsPerAddress: 500,
 };
 
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'];
+
 /** Headers beyond these are dropped unread by Node 20; later ones refuse the request (431). */
 const MOST_HEADERS = 200;
 
 /** What a stream into a response ends with when the client closes the connection. */
 const GONE = 'ERR_STREAM_PREMATURE_CLOSE';
+
+function stoppingError(): MatrixError {
+  return new MatrixError('M_UNKNOWN', 'The server is stopping', { status: 503 });
+}
 
 /** Stands for fastify's schema compilers, which nothing here asks for. */
 const noCompiler = () => () => (): never => {
@@ -107,7 +112,7 @@ export interface TlsIdentity {
 }
 
 export interface HttpServer<App> {
-  /** Says what requests are answered from; before `listen`. */
+  /** Says what requests are answered from. Those that came before wait for it, and for no more than `close`. */
   attach(backend: HttpBackend<App>): void;
   /**
    * Listens on one more address, by TLS where a certificate is given; port 0 takes a free one. Rejects with the system's
@@ -123,16 +128,23 @@ export interface HttpServer<App> {
 
 /**
  * Builds the HTTP server for a table of endpoints: routes, CORS, limits, strict bodies and queries, callers, errors. It needs
- * nothing of the layers below until it listens, so that it is built while the database opens. Throws on a table with two
- * endpoints for one method and path.
+ * nothing of the layers below until it answers, so that it is built, and listens, while the database opens.
  */
 export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServer<App> {
   const { limits, clock, log, onRequest } = options;
-  let backend: HttpBackend<App>;
+  let backend: HttpBackend<App> | undefined;
+  let attach: (given: HttpBackend<App>) => void = () => {};
+  let neverAttach: () => void = () => {};
+  const attached = new Promise<HttpBackend<App>>((done, fail) => {
+    attach = done;
+    neverAttach = () => fail(stoppingError());
+  });
+  // Most often nobody waits for it.
+  attached.catch(() => {});
   const bounds: HttpBounds = { ...HTTP_BOUNDS, ...options.bounds };
   const addresses = clientAddress(options.trustedProxies);
   const routes = new Routes(options.endpoints);
-  const readers = new Map<Endpoint<App>, ReadQuery>();
+  const checks = new Map<Endpoint<App>, InputChecks>();
   const verbose = log.isLevelEnabled('debug');
   let boot: string | undefined;
   let counter = 0;
@@ -201,16 +213,18 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
     const { endpoint } = exchange.route;
     const startedMs = verbose ? clock.monotonicMs() : 0;
     try {
-      const user = findCaller(exchange);
+      const from = backend ?? (await attached);
+      const user = findCaller(from, exchange);
       if (endpoint.limit !== 'free') limits.spend(endpoint.limit, user?.user ?? exchange.ip);
       // A server's signature covers its body, so that nothing but the form of the header is looked at before.
-      const server = endpoint.caller === 'server' ? await findServer(exchange) : undefined;
-      checkParams(endpoint, exchange.params);
-      const query = readQuery(endpoint, exchange.rawQuery);
+      const server = endpoint.caller === 'server' ? await findServer(from, exchange) : undefined;
+      const input = checksOf(endpoint);
+      input.checkParams(exchange.params);
+      const query = input.readQuery(exchange.rawQuery);
       const content = server === undefined && hasBody(endpoint) ? await takeBody(exchange) : server?.content;
-      const body = checkBody(endpoint, content);
-      const input = { caller: server?.name ?? user, params: exchange.params, query, body, request: exchange };
-      const result = await endpoint.handle(backend.app, input);
+      const body = input.checkBody(content);
+      const given = { caller: server?.name ?? user, params: exchange.params, query, body, request: exchange };
+      const result = await endpoint.handle(from.app, given);
       if (stopping) response.shouldKeepAlive = false;
       if (result instanceof Reply) await respond.reply(request, response, result);
       else respond.json(request, response, 200, result);
@@ -224,31 +238,26 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
     }
   };
 
-  const findCaller = (exchange: Exchange<App>): Caller | undefined => {
+  const findCaller = ({ authenticate }: HttpBackend<App>, exchange: Exchange<App>): Caller | undefined => {
     const { endpoint } = exchange.route;
     if (!wantsToken(endpoint.caller)) return undefined;
     const token = accessToken(exchange.request.headers.authorization, exchange.rawQuery);
-    return admit(endpoint, token === undefined ? undefined : backend.authenticate(token, exchange));
+    return admit(endpoint, token === undefined ? undefined : authenticate(token, exchange));
   };
 
-  const checkParams = (endpoint: Endpoint<App>, params: Readonly<Record<string, string>>): void => {
-    const problem = endpoint.params === undefined ? undefined : check(endpoint.params, params);
-    if (problem !== undefined) throw new MatrixError('M_INVALID_PARAM', `path parameter ${problem.message}`);
-  };
-
-  const readQuery = (endpoint: Endpoint<App>, raw: string): Readonly<Record<string, unknown>> => {
-    let reader = readers.get(endpoint);
-    if (reader === undefined) {
-      reader = queryReader(endpoint.query);
-      readers.set(endpoint, reader);
+  const checksOf = (endpoint: Endpoint<App>): InputChecks => {
+    let made = checks.get(endpoint);
+    if (made === undefined) {
+      made = new InputChecks(endpoint);
+      checks.set(endpoint, made);
     }
-    return reader(raw);
+    return made;
   };
 
   const findServer = async (
+    { servers }: HttpBackend<App>,
     exchange: Exchange<App>,
   ): Promise<{ readonly name: ServerName; readonly content: JsonObject | undefined }> => {
-    const { servers } = backend;
     if (servers === undefined) throw new MatrixError('M_UNAUTHORIZED', 'This server does not federate');
     const { method, target: uri, request } = exchange;
     const header = serverHeader(servers, request.headers.authorization);
@@ -269,18 +278,11 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
     return bytes.length === 0 ? undefined : parseBody(bytes, endpoint.exactNumbers === true);
   };
 
-  /** No body at all is the empty object. */
-  const checkBody = (endpoint: Endpoint<App>, body: JsonObject = {}): JsonObject => {
-    const problem = endpoint.body === undefined ? undefined : check(endpoint.body, body);
-    if (problem === undefined) return body;
-    throw new MatrixError(problem.kind === 'missing' ? 'M_MISSING_PARAM' : 'M_BAD_JSON', problem.message);
-  };
-
   const fail = (exchange: Exchange<App>, error: unknown): void => {
     const { request, response } = exchange;
     let known = error instanceof MatrixError ? error : options.toMatrixError?.(error);
     if (known === undefined && exchange.isAborted && (error as Error | undefined)?.name === 'AbortError') {
-      known = new MatrixError('M_UNKNOWN', 'The server is stopping', { status: 503 });
+      known = stoppingError();
     }
     const clientGone = error instanceof ClientGone || (error as { code?: unknown } | undefined)?.code === GONE;
     if (known === undefined && !clientGone) {
@@ -303,18 +305,22 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
     return503OnClosing: false,
     requestIdHeader: false,
     genReqId: () => '',
+    // Listening is ours, on as many addresses as there are: it would make a server for HTTP that nobody uses.
+    serverFactory: () => new NetServer() as Server,
     // No schema is ever given to fastify: without this it loads an ajv and a serializer of its own for naught.
     schemaController: { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } },
     routerOptions: { maxParamLength: bounds.headerBytes, querystringParser: () => ({}) },
     // A target that fastify can't decode: our own table decodes, and answers in Matrix's form.
     frameworkErrors: (_error, request, reply) => serve(request.raw, reply.raw),
   });
-  for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
-    // Bodies are ours to read, after the caller is known.
-    framework.addHttpMethod(method, { hasBody: false, overrideExisting: true });
-  }
-  framework.all('/*', (request, reply) => serve(request.raw, reply.raw));
-  framework.setNotFoundHandler((request, reply) => serve(request.raw, reply.raw));
+  // Bodies are ours to read, after the caller is known.
+  for (const method of METHODS) framework.addHttpMethod(method, { hasBody: false, overrideExisting: true });
+  framework.route({ method: METHODS, url: '/*', handler: (request, reply) => serve(request.raw, reply.raw) });
+  /** What is no path, or has a method that nothing here has, leads nowhere in our own table too. */
+  const route = (request: IncomingMessage, response: ServerResponse): void => {
+    if (request.url?.[0] === '/' && METHODS.includes(request.method ?? '')) framework.routing(request, response);
+    else serve(request, response);
+  };
   const ready = framework.ready();
 
   const open = (tls: TlsIdentity | undefined): Server => {
@@ -327,19 +333,20 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
     };
     const server: Server =
       tls === undefined
-        ? createServer(settings, framework.routing)
-        : createTlsServer({ ...settings, cert: tls.certificate, key: tls.key }, framework.routing);
+        ? createServer(settings, route)
+        : createTlsServer({ ...settings, cert: tls.certificate, key: tls.key }, route);
     server.timeout = bounds.silentMs;
     server.maxConnections = bounds.connections;
     server.maxHeadersCount = MOST_HEADERS;
     server.on('connection', admitConnection);
-    server.on('checkContinue', framework.routing);
+    server.on('checkContinue', route);
     server.on('clientError', refuseConnection);
     return server;
   };
 
   const drain = async (withinMs: number): Promise<void> => {
     const closed = [...servers].map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    neverAttach();
     for (const controller of context.waiting) controller.abort();
     await new Promise<void>((resolve) => {
       onIdle = resolve;
@@ -355,6 +362,7 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
   return {
     attach(given) {
       backend = given;
+      attach(given);
     },
     async listen(host, port, tls) {
       await ready;

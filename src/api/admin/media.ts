@@ -14,7 +14,7 @@ export const mediaAdminEndpoints = [
     path: '/_synapse/admin/v1/media/{serverName}/{mediaId}',
     caller: 'admin',
     limit: 'account',
-    params: at,
+    params: () => at,
     async handle({ media }: App, { params }) {
       const removed = await removeMedia(media, { origin: params.serverName, id: params.mediaId });
       if (!removed) throw new MatrixError('M_NOT_FOUND', 'Media not found');
@@ -27,7 +27,7 @@ export const mediaAdminEndpoints = [
     path: '/_synapse/admin/v1/media/quarantine/{serverName}/{mediaId}',
     caller: 'admin',
     limit: 'account',
-    params: at,
+    params: () => at,
     async handle({ media }: App, { params }) {
       await quarantineMedia(media, { origin: params.serverName, id: params.mediaId }, true);
       return {};
@@ -39,7 +39,7 @@ export const mediaAdminEndpoints = [
     path: '/_synapse/admin/v1/media/unquarantine/{serverName}/{mediaId}',
     caller: 'admin',
     limit: 'account',
-    params: at,
+    params: () => at,
     async handle({ media }: App, { params }) {
       await quarantineMedia(media, { origin: params.serverName, id: params.mediaId }, false);
       return {};

@@ -31,7 +31,7 @@ export const serverNoticeEndpoints: readonly Endpoint<App>[] = [
     path,
     caller: 'admin',
     limit: 'send',
-    body: notice,
+    body: () => notice,
     exactNumbers: true,
     async handle(app: App, { caller, body }) {
       return send(app, caller, body);
@@ -43,8 +43,8 @@ export const serverNoticeEndpoints: readonly Endpoint<App>[] = [
     path: `${path}/{txnId}`,
     caller: 'admin',
     limit: 'send',
-    params: object({ txnId: string() }),
-    body: notice,
+    params: () => object({ txnId: string() }),
+    body: () => notice,
     exactNumbers: true,
     async handle(app: App, { caller, params, body }) {
       return send(app, caller, body, params.txnId);

@@ -22,14 +22,15 @@ export const sharedSecretEndpoints: readonly Endpoint<App>[] = [
     path: '/_synapse/admin/v1/register',
     caller: 'none',
     limit: 'register',
-    body: object({
-      nonce: string(),
-      username: string(),
-      password: string(),
-      mac: string(),
-      admin: optional(nullable(boolean)),
-      displayname: optional(nullable(string())),
-    }),
+    body: () =>
+      object({
+        nonce: string(),
+        username: string(),
+        password: string(),
+        mac: string(),
+        admin: optional(nullable(boolean)),
+        displayname: optional(nullable(string())),
+      }),
     async handle({ users }: App, { body }) {
       const session = await registerWithSecret(users, {
         nonce: body.nonce,

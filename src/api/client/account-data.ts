@@ -26,8 +26,8 @@ export const accountDataEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/user/{userId}/account_data/{type}',
     caller: 'user',
     limit: 'account',
-    params: global,
-    body: anyObject,
+    params: () => global,
+    body: () => anyObject,
     bodyLimit: BODY_LIMIT,
     whileSuspended: true,
     async handle({ users }: App, { caller, params, body }) {
@@ -41,7 +41,7 @@ export const accountDataEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/user/{userId}/account_data/{type}',
     caller: 'user',
     limit: 'read',
-    params: global,
+    params: () => global,
     async handle({ users }: App, { caller, params }) {
       const user = own(caller, params.userId);
       if (params.type === 'm.push_rules') return toContent(ruleset(users.store, user));
@@ -54,8 +54,8 @@ export const accountDataEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}',
     caller: 'user',
     limit: 'account',
-    params: ofRoom,
-    body: anyObject,
+    params: () => ofRoom,
+    body: () => anyObject,
     bodyLimit: BODY_LIMIT,
     whileSuspended: true,
     async handle({ users }: App, { caller, params, body }) {
@@ -69,7 +69,7 @@ export const accountDataEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}',
     caller: 'user',
     limit: 'read',
-    params: ofRoom,
+    params: () => ofRoom,
     async handle({ users }: App, { caller, params }) {
       return getAccountData(users, own(caller, params.userId), params.roomId, params.type);
     },
@@ -80,7 +80,7 @@ export const accountDataEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/unstable/org.matrix.msc3391/user/{userId}/account_data/{type}',
     caller: 'user',
     limit: 'account',
-    params: global,
+    params: () => global,
     whileSuspended: true,
     async handle({ users }: App, { caller, params }) {
       await deleteAccountData(users, own(caller, params.userId), '', params.type);
@@ -93,7 +93,7 @@ export const accountDataEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/unstable/org.matrix.msc3391/user/{userId}/rooms/{roomId}/account_data/{type}',
     caller: 'user',
     limit: 'account',
-    params: ofRoom,
+    params: () => ofRoom,
     whileSuspended: true,
     async handle({ users }: App, { caller, params }) {
       await deleteAccountData(users, own(caller, params.userId), params.roomId, params.type);
@@ -106,7 +106,7 @@ export const accountDataEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/user/{userId}/rooms/{roomId}/tags',
     caller: 'user',
     limit: 'read',
-    params: object({ userId, roomId }),
+    params: () => object({ userId, roomId }),
     async handle({ users }: App, { caller, params }) {
       return { tags: getTags(users, own(caller, params.userId), params.roomId) };
     },
@@ -117,8 +117,8 @@ export const accountDataEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}',
     caller: 'user',
     limit: 'account',
-    params: tagged,
-    body: anyObject,
+    params: () => tagged,
+    body: () => anyObject,
     whileSuspended: true,
     async handle({ users }: App, { caller, params, body }) {
       await setTag(users, own(caller, params.userId), params.roomId, params.tag, body);
@@ -131,7 +131,7 @@ export const accountDataEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}',
     caller: 'user',
     limit: 'account',
-    params: tagged,
+    params: () => tagged,
     whileSuspended: true,
     async handle({ users }: App, { caller, params }) {
       await deleteTag(users, own(caller, params.userId), params.roomId, params.tag);

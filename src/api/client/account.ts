@@ -15,7 +15,8 @@ export const accountEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/account/password',
     caller: 'user',
     limit: 'account',
-    body: object({ auth: optional(anyObject), new_password: optional(string()), logout_devices: optional(boolean) }),
+    body: () =>
+      object({ auth: optional(anyObject), new_password: optional(string()), logout_devices: optional(boolean) }),
     whileSuspended: true,
     async handle({ users }: App, { caller, body, request }) {
       if (body.new_password !== undefined) normalPassword(body.new_password);
@@ -36,7 +37,7 @@ export const accountEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/account/deactivate',
     caller: 'user',
     limit: 'account',
-    body: object({ auth: optional(anyObject), erase: optional(boolean), id_server: optional(string()) }),
+    body: () => object({ auth: optional(anyObject), erase: optional(boolean), id_server: optional(string()) }),
     whileSuspended: true,
     async handle({ users }: App, { caller, body, request }) {
       const done = await askPassword(users, caller.user, request, body);

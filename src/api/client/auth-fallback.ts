@@ -100,8 +100,8 @@ const DECLARED = {
   path: '/_matrix/client/v3/auth/{authType}/fallback/web',
   caller: 'none',
   limit: 'register',
-  params: object({ authType: string() }),
-  query: object({ session: string() }),
+  params: () => object({ authType: string() }),
+  query: () => object({ session: string() }),
 } as const;
 
 /** Only the terms have a page: every other stage that is offered here is for clients alone. */

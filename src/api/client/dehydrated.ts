@@ -17,14 +17,15 @@ export const dehydratedEndpoints: readonly Endpoint<App>[] = [
     caller: 'user',
     limit: 'account',
     whileSuspended: true,
-    body: object({
-      device_id: string({ minLength: 1 }),
-      device_data: anyObject,
-      initial_device_display_name: optional(any),
-      device_keys: anyObject,
-      one_time_keys: optional(any),
-      fallback_keys: optional(any),
-    }),
+    body: () =>
+      object({
+        device_id: string({ minLength: 1 }),
+        device_data: anyObject,
+        initial_device_display_name: optional(any),
+        device_keys: anyObject,
+        one_time_keys: optional(any),
+        fallback_keys: optional(any),
+      }),
     bodyLimit: KEYS_BODY,
     async handle({ users }: App, { caller, body }) {
       const device = DeviceId.parse(body.device_id);
@@ -65,8 +66,8 @@ export const dehydratedEndpoints: readonly Endpoint<App>[] = [
     path: `${PATH}/{deviceId}/events`,
     caller: 'user',
     limit: 'read',
-    params: object({ deviceId: string() }),
-    query: object({ from: optional(string()) }),
+    params: () => object({ deviceId: string() }),
+    query: () => object({ from: optional(string()) }),
     async handle({ users }: App, { caller, params, query }) {
       const from = query.from ?? '0';
       if (!/^\d{1,16}$/.test(from) || !Number.isSafeInteger(Number(from))) {

@@ -20,8 +20,8 @@ export const delayedEventEndpoints: readonly Endpoint<App>[] = [
     path: `${BASE}/rooms/{roomId}/delayed_event/{eventType}/{txnId}`,
     caller: 'guest',
     limit: 'send',
-    params: object({ roomId, eventType: string(), txnId: string() }),
-    body: object({ delay_ms: integer(), state_key: optional(string()), content: anyObject }),
+    params: () => object({ roomId, eventType: string(), txnId: string() }),
+    body: () => object({ delay_ms: integer(), state_key: optional(string()), content: anyObject }),
     bodyLimit: BODY_LIMIT,
     exactNumbers: true,
     async handle({ delayed }: App, { caller, params, body }) {
@@ -55,7 +55,7 @@ export const delayedEventEndpoints: readonly Endpoint<App>[] = [
     path: `${BASE}/delayed_events/{delayId}`,
     caller: 'guest',
     limit: 'read',
-    params: object({ delayId: string() }),
+    params: () => object({ delayId: string() }),
     async handle({ delayed }: App, { caller, params }) {
       return delayed.get(caller.user, params.delayId);
     },
@@ -68,7 +68,7 @@ export const delayedEventEndpoints: readonly Endpoint<App>[] = [
       path: `${BASE}/delayed_events/{delayId}/${action}`,
       caller: 'none',
       limit: 'read',
-      params: object({ delayId: string() }),
+      params: () => object({ delayId: string() }),
       async handle({ delayed }: App, { params }) {
         await delayed.act(params.delayId, action);
         return {};
@@ -81,8 +81,8 @@ export const delayedEventEndpoints: readonly Endpoint<App>[] = [
     path: `${BASE}/delayed_events/{delayId}`,
     caller: 'none',
     limit: 'read',
-    params: object({ delayId: string() }),
-    body: object({ action: optional(literal(...ACTIONS)) }),
+    params: () => object({ delayId: string() }),
+    body: () => object({ action: optional(literal(...ACTIONS)) }),
     async handle({ delayed }: App, { params, body }) {
       if (body.action === undefined) throw new MatrixError('M_MISSING_PARAM', "'action' is missing");
       await delayed.act(params.delayId, body.action);

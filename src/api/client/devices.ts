@@ -26,7 +26,7 @@ export const deviceEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/devices/{deviceId}',
     caller: 'guest',
     limit: 'read',
-    params,
+    params: () => params,
     async handle({ users }: App, { caller, params }) {
       return getDevice(users, caller.user, params.deviceId);
     },
@@ -37,8 +37,8 @@ export const deviceEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/devices/{deviceId}',
     caller: 'guest',
     limit: 'account',
-    params,
-    body: object({ display_name: optional(string()) }),
+    params: () => params,
+    body: () => object({ display_name: optional(string()) }),
     whileSuspended: true,
     async handle({ users }: App, { caller, params, body }) {
       await renameDevice(users, caller.user, params.deviceId, body.display_name);
@@ -51,8 +51,8 @@ export const deviceEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/devices/{deviceId}',
     caller: 'user',
     limit: 'account',
-    params,
-    body: object({ auth: optional(anyObject) }),
+    params: () => params,
+    body: () => object({ auth: optional(anyObject) }),
     whileSuspended: true,
     async handle({ users }: App, { caller, params, body, request }) {
       const done = await askPassword(users, caller.user, request, body);
@@ -68,7 +68,7 @@ export const deviceEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/delete_devices',
     caller: 'user',
     limit: 'account',
-    body: object({ auth: optional(anyObject), devices: array(string(), { maxItems: MAX_DELETED }) }),
+    body: () => object({ auth: optional(anyObject), devices: array(string(), { maxItems: MAX_DELETED }) }),
     whileSuspended: true,
     async handle({ users }: App, { caller, body, request }) {
       const done = await askPassword(users, caller.user, request, body);

@@ -58,7 +58,7 @@ export const directoryEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/directory/room/{roomAlias}',
     caller: 'none',
     limit: 'read',
-    params: ofAlias,
+    params: () => ofAlias,
     async handle({ rooms, serverName }: App, { params }) {
       return { room_id: needAlias(rooms.store, params.roomAlias).roomId, servers: [serverName] };
     },
@@ -69,8 +69,8 @@ export const directoryEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/directory/room/{roomAlias}',
     caller: 'user',
     limit: 'account',
-    params: ofAlias,
-    body: object({ room_id: roomId, servers: optional(array(string())) }),
+    params: () => ofAlias,
+    body: () => object({ room_id: roomId, servers: optional(array(string())) }),
     async handle({ rooms }: App, { caller, params, body }) {
       await addAlias(rooms, caller.user, params.roomAlias, body.room_id);
       return {};
@@ -82,7 +82,7 @@ export const directoryEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/directory/room/{roomAlias}',
     caller: 'user',
     limit: 'account',
-    params: ofAlias,
+    params: () => ofAlias,
     async handle({ rooms }: App, { caller, params }) {
       await removeAlias(rooms, caller.user, params.roomAlias, { admin: caller.admin });
       return {};
@@ -95,7 +95,7 @@ export const directoryEndpoints: readonly Endpoint<App>[] = [
     aliases: ['/_matrix/client/unstable/org.matrix.msc2432/rooms/{roomId}/aliases'],
     caller: 'user',
     limit: 'read',
-    params: ofRoom,
+    params: () => ofRoom,
     async handle({ rooms }: App, { caller, params }) {
       return { aliases: await readAliases(rooms, caller.user, params.roomId) };
     },
@@ -106,7 +106,7 @@ export const directoryEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/directory/list/room/{roomId}',
     caller: 'none',
     limit: 'read',
-    params: ofRoom,
+    params: () => ofRoom,
     async handle({ rooms }: App, { params }) {
       return { visibility: isPublished(rooms, params.roomId) ? 'public' : 'private' };
     },
@@ -117,8 +117,8 @@ export const directoryEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/directory/list/room/{roomId}',
     caller: 'user',
     limit: 'account',
-    params: ofRoom,
-    body: object({ visibility: optional(literal('public', 'private')) }),
+    params: () => ofRoom,
+    body: () => object({ visibility: optional(literal('public', 'private')) }),
     async handle({ rooms }: App, { caller, params, body }) {
       const listed = body.visibility !== 'private';
       await setPublished(rooms, caller.user, params.roomId, listed, { admin: caller.admin });
@@ -131,7 +131,7 @@ export const directoryEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/publicRooms',
     caller: 'none',
     limit: 'search',
-    query: object({ ...paging, server: optional(string()) }),
+    query: () => object({ ...paging, server: optional(string()) }),
     async handle(app: App, { query }) {
       return list(app, query.server, { since: query.since, limit: query.limit });
     },
@@ -142,13 +142,14 @@ export const directoryEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/publicRooms',
     caller: 'user',
     limit: 'search',
-    query: object({ server: optional(string()) }),
-    body: object({
-      ...paging,
-      filter: optional(nullable(anyObject)),
-      include_all_networks: optional(boolean),
-      third_party_instance_id: optional(nullable(string())),
-    }),
+    query: () => object({ server: optional(string()) }),
+    body: () =>
+      object({
+        ...paging,
+        filter: optional(nullable(anyObject)),
+        include_all_networks: optional(boolean),
+        third_party_instance_id: optional(nullable(string())),
+      }),
     whileSuspended: true,
     async handle(app: App, { query, body }) {
       if (typeof body.third_party_instance_id === 'string') {

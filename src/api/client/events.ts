@@ -32,11 +32,12 @@ export const eventEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/events',
     caller: 'guest',
     limit: 'read',
-    query: object({
-      from: optional(string()),
-      timeout: optional(integer({ minimum: 0 })),
-      room_id: optional(roomId),
-    }),
+    query: () =>
+      object({
+        from: optional(string()),
+        timeout: optional(integer({ minimum: 0 })),
+        room_id: optional(roomId),
+      }),
     async handle(app: App, { caller, query, request }) {
       if (caller.guest && query.room_id === undefined) {
         throw new MatrixError('M_MISSING_PARAM', "Guests follow one room at a time: 'room_id' is missing");
@@ -62,7 +63,7 @@ export const eventEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/events/{eventId}',
     caller: 'user',
     limit: 'read',
-    params: object({ eventId }),
+    params: () => object({ eventId }),
     async handle({ rooms }: App, { caller, params }) {
       const stored = getEventById(rooms, caller.user, params.eventId);
       return toClientEvent(rooms, stored, { viewer: caller.user, device: caller.device });
@@ -74,7 +75,7 @@ export const eventEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/initialSync',
     caller: 'user',
     limit: 'read',
-    query: object({ limit, archived: optional(boolean) }),
+    query: () => object({ limit, archived: optional(boolean) }),
     async handle({ sync }: App, { caller, query }) {
       return initialSync(sync, viewerOf(caller), { limit: limitOf(query.limit), archived: query.archived ?? false });
     },
@@ -85,9 +86,9 @@ export const eventEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/initialSync',
     caller: 'guest',
     limit: 'read',
-    params: object({ roomId }),
+    params: () => object({ roomId }),
     // Not in the specification; Synapse has it, and what pages takes a limit everywhere else.
-    query: object({ limit }),
+    query: () => object({ limit }),
     async handle({ sync }: App, { caller, params, query }) {
       return roomInitialSync(sync, viewerOf(caller), params.roomId, limitOf(query.limit));
     },

@@ -13,8 +13,8 @@ export const filterEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/user/{userId}/filter',
     caller: 'guest',
     limit: 'account',
-    params: object({ userId }),
-    body: anyObject,
+    params: () => object({ userId }),
+    body: () => anyObject,
     whileSuspended: true,
     async handle({ users }: App, { caller, params, body }) {
       if (caller.user !== params.userId) throw new MatrixError('M_FORBIDDEN', 'This belongs to another user');
@@ -28,7 +28,7 @@ export const filterEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/user/{userId}/filter/{filterId}',
     caller: 'guest',
     limit: 'read',
-    params: object({ userId, filterId: string() }),
+    params: () => object({ userId, filterId: string() }),
     async handle({ users }: App, { caller, params }) {
       if (caller.user !== params.userId) throw new MatrixError('M_FORBIDDEN', 'This belongs to another user');
       const filter = findFilter(users, caller.user, params.filterId);

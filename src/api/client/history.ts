@@ -26,15 +26,16 @@ export const historyEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/messages',
     caller: 'guest',
     limit: 'read',
-    params: object({ roomId }),
-    query: object({
-      from: optional(string()),
-      to: optional(string()),
-      // Required by the specification; clients that leave it out are taken to page forwards.
-      dir: optional(literal('b', 'f')),
-      limit,
-      filter: optional(string()),
-    }),
+    params: () => object({ roomId }),
+    query: () =>
+      object({
+        from: optional(string()),
+        to: optional(string()),
+        // Required by the specification; clients that leave it out are taken to page forwards.
+        dir: optional(literal('b', 'f')),
+        limit,
+        filter: optional(string()),
+      }),
     async handle({ rooms }: App, { caller, params, query }) {
       const filter = query.filter === undefined ? NO_ROOM_EVENT_FILTER : readRoomFilter(query.filter);
       const page = await filteredPage(rooms, caller.user, params.roomId, filter, {
@@ -62,8 +63,8 @@ export const historyEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/context/{eventId}',
     caller: 'guest',
     limit: 'read',
-    params: ofEvent,
-    query: object({ limit, filter: optional(string()) }),
+    params: () => ofEvent,
+    query: () => object({ limit, filter: optional(string()) }),
     async handle({ rooms }: App, { caller, params, query }) {
       const filter = query.filter === undefined ? NO_ROOM_EVENT_FILTER : readRoomFilter(query.filter);
       const context = await eventContext(rooms, caller.user, params.roomId, params.eventId, {
@@ -93,7 +94,7 @@ export const historyEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/event/{eventId}',
     caller: 'guest',
     limit: 'read',
-    params: ofEvent,
+    params: () => ofEvent,
     async handle({ rooms }: App, { caller, params }) {
       const stored = getEvent(rooms, caller.user, params.roomId, params.eventId);
       return toClientEvent(rooms, stored, { viewer: caller.user, device: caller.device });
@@ -106,8 +107,8 @@ export const historyEndpoints: readonly Endpoint<App>[] = [
     aliases: ['/_matrix/client/unstable/org.matrix.msc3030/rooms/{roomId}/timestamp_to_event'],
     caller: 'user',
     limit: 'read',
-    params: object({ roomId }),
-    query: object({ ts: integer({ minimum: 0 }), dir: literal('b', 'f') }),
+    params: () => object({ roomId }),
+    query: () => object({ ts: integer({ minimum: 0 }), dir: literal('b', 'f') }),
     async handle({ rooms }: App, { caller, params, query }) {
       const { pdu } = await eventByTimestamp(rooms, caller.user, params.roomId, query.ts, query.dir);
       return { event_id: pdu.event_id, origin_server_ts: pdu.origin_server_ts };

@@ -45,9 +45,9 @@ const sessionEndpoints = PLACES.flatMap(([name, path, params]): Endpoint<App>[] 
     caller: 'user',
     limit: 'send',
     whileSuspended: true,
-    params,
-    query: ofVersion,
-    body: anyObject,
+    params: () => params,
+    query: () => ofVersion,
+    body: () => anyObject,
     bodyLimit: BACKUP_BODY,
     async handle({ users }: App, { caller, params, query, body }) {
       const { roomId, sessionId } = params as Place;
@@ -61,8 +61,8 @@ const sessionEndpoints = PLACES.flatMap(([name, path, params]): Endpoint<App>[] 
     aliases: unstable(`${KEYS}${path}`),
     caller: 'user',
     limit: 'read',
-    params,
-    query: ofVersion,
+    params: () => params,
+    query: () => ofVersion,
     async handle({ users }: App, { caller, params, query }) {
       const { roomId, sessionId } = params as Place;
       if (roomId !== undefined && sessionId !== undefined) {
@@ -80,8 +80,8 @@ const sessionEndpoints = PLACES.flatMap(([name, path, params]): Endpoint<App>[] 
     caller: 'user',
     limit: 'account',
     whileSuspended: true,
-    params,
-    query: ofVersion,
+    params: () => params,
+    query: () => ofVersion,
     async handle({ users }: App, { caller, params, query }) {
       const { roomId, sessionId } = params as Place;
       return deleteSessions(users, caller.user, query.version, roomId, sessionId);
@@ -99,7 +99,7 @@ export const keyBackupEndpoints: readonly Endpoint<App>[] = [
     caller: 'user',
     limit: 'account',
     whileSuspended: true,
-    body: object({ algorithm: string({ minLength: 1 }), auth_data: anyObject }),
+    body: () => object({ algorithm: string({ minLength: 1 }), auth_data: anyObject }),
     async handle({ users }: App, { caller, body }) {
       return { version: await createBackup(users, caller.user, body.algorithm, body.auth_data) };
     },
@@ -122,7 +122,7 @@ export const keyBackupEndpoints: readonly Endpoint<App>[] = [
     aliases: unstable(`${VERSION}/{version}`),
     caller: 'user',
     limit: 'read',
-    params: ofVersion,
+    params: () => ofVersion,
     async handle({ users }: App, { caller, params }) {
       return getBackup(users, caller.user, params.version);
     },
@@ -135,8 +135,8 @@ export const keyBackupEndpoints: readonly Endpoint<App>[] = [
     caller: 'user',
     limit: 'account',
     whileSuspended: true,
-    params: ofVersion,
-    body: anyObject,
+    params: () => ofVersion,
+    body: () => anyObject,
     async handle({ users }: App, { caller, params, body }) {
       await updateBackup(users, caller.user, params.version, body);
       return {};
@@ -150,7 +150,7 @@ export const keyBackupEndpoints: readonly Endpoint<App>[] = [
     caller: 'user',
     limit: 'account',
     whileSuspended: true,
-    params: ofVersion,
+    params: () => ofVersion,
     async handle({ users }: App, { caller, params }) {
       await deleteBackup(users, caller.user, params.version);
       return {};

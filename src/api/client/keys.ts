@@ -46,7 +46,7 @@ export const keyEndpoints: readonly Endpoint<App>[] = [
     caller: 'guest',
     limit: 'send',
     whileSuspended: true,
-    body: object({ device_keys: optional(any), one_time_keys: optional(any), fallback_keys: optional(any) }),
+    body: () => object({ device_keys: optional(any), one_time_keys: optional(any), fallback_keys: optional(any) }),
     bodyLimit: KEYS_BODY,
     async handle({ users }: App, { caller, body }) {
       const counts = await uploadKeys(users, caller.user, caller.device, body);
@@ -60,7 +60,7 @@ export const keyEndpoints: readonly Endpoint<App>[] = [
     caller: 'guest',
     limit: 'read',
     whileSuspended: true,
-    body: object({ device_keys: anyObject, timeout: optional(integer({ minimum: 0 })) }),
+    body: () => object({ device_keys: anyObject, timeout: optional(integer({ minimum: 0 })) }),
     bodyLimit: KEYS_BODY,
     async handle(app: App, { caller, body }) {
       const asked = queriedDevices(body.device_keys);
@@ -76,7 +76,7 @@ export const keyEndpoints: readonly Endpoint<App>[] = [
     caller: 'guest',
     limit: 'read',
     whileSuspended: true,
-    body: object({ one_time_keys: anyObject, timeout: optional(integer({ minimum: 0 })) }),
+    body: () => object({ one_time_keys: anyObject, timeout: optional(integer({ minimum: 0 })) }),
     bodyLimit: KEYS_BODY,
     async handle(app: App, { body }) {
       const claims = claimsOf(body.one_time_keys);
@@ -99,7 +99,7 @@ export const keyEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/keys/changes',
     caller: 'user',
     limit: 'read',
-    query: object({ from: string(), to: string() }),
+    query: () => object({ from: string(), to: string() }),
     async handle(app: App, { caller, query }) {
       return keyChanges(app.sync, caller.user, positionOf(app, query.from, 'from'), positionOf(app, query.to, 'to'));
     },
@@ -112,12 +112,13 @@ export const keyEndpoints: readonly Endpoint<App>[] = [
     caller: 'user',
     limit: 'account',
     whileSuspended: true,
-    body: object({
-      master_key: optional(any),
-      self_signing_key: optional(any),
-      user_signing_key: optional(any),
-      auth: optional(anyObject),
-    }),
+    body: () =>
+      object({
+        master_key: optional(any),
+        self_signing_key: optional(any),
+        user_signing_key: optional(any),
+        auth: optional(anyObject),
+      }),
     async handle({ users }: App, { caller, body, request }) {
       const { user } = caller;
       const keys = checkCrossSigning(users.store.latest, user, body);
@@ -139,7 +140,7 @@ export const keyEndpoints: readonly Endpoint<App>[] = [
     caller: 'user',
     limit: 'send',
     whileSuspended: true,
-    body: anyObject,
+    body: () => anyObject,
     bodyLimit: KEYS_BODY,
     async handle({ users }: App, { caller, body }) {
       return { failures: await uploadSignatures(users, caller.user, body) };

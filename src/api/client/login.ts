@@ -33,16 +33,17 @@ export const loginEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/login',
     caller: 'none',
     limit: 'login',
-    body: object({
-      type: string(),
-      identifier: optional(anyObject),
-      user: optional(string()),
-      password: optional(string()),
-      token: optional(string()),
-      device_id: optional(deviceId),
-      initial_device_display_name: optional(string()),
-      refresh_token: optional(boolean),
-    }),
+    body: () =>
+      object({
+        type: string(),
+        identifier: optional(anyObject),
+        user: optional(string()),
+        password: optional(string()),
+        token: optional(string()),
+        device_id: optional(deviceId),
+        initial_device_display_name: optional(string()),
+        refresh_token: optional(boolean),
+      }),
     async handle({ users, discovery }: App, { body }) {
       const wish = {
         device: body.device_id,
@@ -73,7 +74,7 @@ export const loginEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v1/login/get_token',
     caller: 'user',
     limit: 'account',
-    body: object({ auth: optional(anyObject) }),
+    body: () => object({ auth: optional(anyObject) }),
     whileSuspended: true,
     async handle({ users }: App, { caller, body, request }) {
       const done = await askPassword(users, caller.user, request, body);
@@ -88,7 +89,7 @@ export const loginEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/refresh',
     caller: 'none',
     limit: 'account',
-    body: object({ refresh_token: string() }),
+    body: () => object({ refresh_token: string() }),
     async handle({ users }: App, { body }) {
       return await refresh(users, body.refresh_token);
     },

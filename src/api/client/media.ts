@@ -105,7 +105,7 @@ export const mediaEndpoints = [
     caller: 'user',
     limit: 'media',
     rawBody: true,
-    query: uploadQuery,
+    query: () => uploadQuery,
     async handle({ media, serverName }: App, { caller, query, request }) {
       const id = await upload(media, caller.user, uploadOf(request, query.filename));
       return { content_uri: `mxc://${serverName}/${id}` };
@@ -131,8 +131,8 @@ export const mediaEndpoints = [
     caller: 'user',
     limit: 'media',
     rawBody: true,
-    params: at,
-    query: uploadQuery,
+    params: () => at,
+    query: () => uploadQuery,
     async handle({ media }: App, { caller, params, query, request }) {
       await uploadReserved(media, caller.user, mediaAt(params), uploadOf(request, query.filename));
       return {};
@@ -163,8 +163,8 @@ export const mediaEndpoints = [
     aliases: unstable('download/{serverName}/{mediaId}'),
     caller: 'guest',
     limit: 'media',
-    params: at,
-    query: waitQuery,
+    params: () => at,
+    query: () => waitQuery,
     handle: (app: App, input) => download(app, input, false),
   }),
   endpoint({
@@ -174,8 +174,8 @@ export const mediaEndpoints = [
     aliases: unstable('download/{serverName}/{mediaId}/{fileName}'),
     caller: 'guest',
     limit: 'media',
-    params: named,
-    query: waitQuery,
+    params: () => named,
+    query: () => waitQuery,
     handle: (app: App, input) => download(app, input, false),
   }),
   endpoint({
@@ -185,8 +185,8 @@ export const mediaEndpoints = [
     aliases: older('download/{serverName}/{mediaId}'),
     caller: 'none',
     limit: 'media',
-    params: at,
-    query: waitQuery,
+    params: () => at,
+    query: () => waitQuery,
     handle: (app: App, input) => download(app, input, true),
   }),
   endpoint({
@@ -196,8 +196,8 @@ export const mediaEndpoints = [
     aliases: older('download/{serverName}/{mediaId}/{fileName}'),
     caller: 'none',
     limit: 'media',
-    params: named,
-    query: waitQuery,
+    params: () => named,
+    query: () => waitQuery,
     handle: (app: App, input) => download(app, input, true),
   }),
   endpoint({
@@ -207,8 +207,8 @@ export const mediaEndpoints = [
     aliases: unstable('thumbnail/{serverName}/{mediaId}'),
     caller: 'guest',
     limit: 'media',
-    params: at,
-    query: thumbnailQuery,
+    params: () => at,
+    query: () => thumbnailQuery,
     handle: (app: App, input) => thumbnail(app, input, false),
   }),
   endpoint({
@@ -218,8 +218,8 @@ export const mediaEndpoints = [
     aliases: older('thumbnail/{serverName}/{mediaId}'),
     caller: 'none',
     limit: 'media',
-    params: at,
-    query: thumbnailQuery,
+    params: () => at,
+    query: () => thumbnailQuery,
     handle: (app: App, input) => thumbnail(app, input, true),
   }),
   endpoint({
@@ -229,7 +229,7 @@ export const mediaEndpoints = [
     aliases: unstable('preview_url'),
     caller: 'user',
     limit: 'search',
-    query: previewQuery,
+    query: () => previewQuery,
     handle: (app: App, input) => preview(app, input),
   }),
   endpoint({
@@ -239,7 +239,7 @@ export const mediaEndpoints = [
     aliases: older('preview_url'),
     caller: 'user',
     limit: 'search',
-    query: previewQuery,
+    query: () => previewQuery,
     handle: (app: App, input) => preview(app, input),
   }),
 ];

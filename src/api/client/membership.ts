@@ -103,8 +103,8 @@ export const membershipEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/join',
     caller: 'guest',
     limit: 'join',
-    params: inRoom,
-    body: joining,
+    params: () => inRoom,
+    body: () => joining,
     exactNumbers: true,
     async handle(app: App, { caller, params, body }) {
       return join(app, caller, params.roomId, body);
@@ -116,8 +116,8 @@ export const membershipEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/join/{roomIdOrAlias}',
     caller: 'guest',
     limit: 'join',
-    params: byIdOrAlias,
-    body: joining,
+    params: () => byIdOrAlias,
+    body: () => joining,
     exactNumbers: true,
     async handle(app: App, { caller, params, body }) {
       return join(app, caller, roomOf(app, params.roomIdOrAlias), body, furtherContent(body as JsonObject));
@@ -129,8 +129,8 @@ export const membershipEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/knock/{roomIdOrAlias}',
     caller: 'user',
     limit: 'join',
-    params: byIdOrAlias,
-    body: object({ reason }),
+    params: () => byIdOrAlias,
+    body: () => object({ reason }),
     async handle(app: App, { caller, params, body }) {
       const room = roomOf(app, params.roomIdOrAlias);
       await change(app, caller, room, 'knock', caller.user, body);
@@ -143,8 +143,8 @@ export const membershipEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/invite',
     caller: 'user',
     limit: 'join',
-    params: inRoom,
-    body: object({ user_id: optional(userId), reason, medium: optional(string()), address: optional(string()) }),
+    params: () => inRoom,
+    body: () => object({ user_id: optional(userId), reason, medium: optional(string()), address: optional(string()) }),
     async handle(app: App, { caller, params, body }) {
       if (body.user_id === undefined) {
         if (body.medium === undefined) throw new MatrixError('M_MISSING_PARAM', "'user_id' is missing");
@@ -159,8 +159,8 @@ export const membershipEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/leave',
     caller: 'guest',
     limit: 'join',
-    params: inRoom,
-    body: object({ reason }),
+    params: () => inRoom,
+    body: () => object({ reason }),
     whileSuspended: true,
     async handle(app: App, { caller, params, body }) {
       return change(app, caller, params.roomId, 'leave', caller.user, body);
@@ -172,8 +172,8 @@ export const membershipEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/forget',
     caller: 'user',
     limit: 'join',
-    params: inRoom,
-    body: anyObject,
+    params: () => inRoom,
+    body: () => anyObject,
     whileSuspended: true,
     async handle({ rooms }: App, { caller, params }) {
       await forgetRoom(rooms, caller.user, params.roomId);
@@ -186,8 +186,8 @@ export const membershipEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/kick',
     caller: 'user',
     limit: 'send',
-    params: inRoom,
-    body: ofTarget,
+    params: () => inRoom,
+    body: () => ofTarget,
     async handle(app: App, { caller, params, body }) {
       return change(app, caller, params.roomId, 'kick', body.user_id, body);
     },
@@ -198,8 +198,8 @@ export const membershipEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/ban',
     caller: 'user',
     limit: 'send',
-    params: inRoom,
-    body: ofTarget,
+    params: () => inRoom,
+    body: () => ofTarget,
     async handle(app: App, { caller, params, body }) {
       return change(app, caller, params.roomId, 'ban', body.user_id, body);
     },
@@ -210,8 +210,8 @@ export const membershipEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/unban',
     caller: 'user',
     limit: 'send',
-    params: inRoom,
-    body: ofTarget,
+    params: () => inRoom,
+    body: () => ofTarget,
     async handle(app: App, { caller, params, body }) {
       return change(app, caller, params.roomId, 'unban', body.user_id, body);
     },

@@ -18,7 +18,7 @@ function restrictionEndpoints(verb: 'lock' | 'suspend', what: Restriction, name:
       aliases,
       caller: 'admin',
       limit: 'free',
-      params,
+      params: () => params,
       async handle({ users }: App, { caller, params }) {
         return { [what]: getRestriction(users, caller.user, params.userId, what) };
       },
@@ -30,8 +30,8 @@ function restrictionEndpoints(verb: 'lock' | 'suspend', what: Restriction, name:
       aliases,
       caller: 'admin',
       limit: 'free',
-      params,
-      body: what === 'locked' ? object({ locked: boolean }) : object({ suspended: boolean }),
+      params: () => params,
+      body: () => (what === 'locked' ? object({ locked: boolean }) : object({ suspended: boolean })),
       async handle({ users }: App, { caller, params, body }) {
         const on = (body as Readonly<Record<string, boolean>>)[what] === true;
         await setRestriction(users, caller.user, params.userId, what, on);
@@ -51,7 +51,7 @@ export const moderationEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/admin/whois/{userId}',
     caller: 'user',
     limit: 'read',
-    params,
+    params: () => params,
     async handle({ users }: App, { caller, params }) {
       if (!caller.admin && caller.user !== params.userId) {
         throw new MatrixError('M_FORBIDDEN', 'Only administrators may ask about others');
@@ -65,7 +65,7 @@ export const moderationEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/user/{userId}/openid/request_token',
     caller: 'user',
     limit: 'account',
-    params,
+    params: () => params,
     async handle({ users }: App, { caller, params }) {
       if (caller.user !== params.userId) throw new MatrixError('M_FORBIDDEN', 'This belongs to another user');
       return issueOpenIdToken(users, caller.user);

@@ -31,7 +31,7 @@ export const peopleEndpoints: readonly Endpoint<App>[] = [
     caller: 'user',
     limit: 'search',
     whileSuspended: true,
-    body: object({ search_term: string({ maxLength: MAX_TERM }), limit: optional(integer({ minimum: 0 })) }),
+    body: () => object({ search_term: string({ maxLength: MAX_TERM }), limit: optional(integer({ minimum: 0 })) }),
     handle: ({ rooms, users }: App, { caller, body }) =>
       // A limit of nought is how some clients ask for the default.
       searchUsers(
@@ -48,7 +48,7 @@ export const peopleEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v1/mutual_rooms',
     caller: 'user',
     limit: 'read',
-    query,
+    query: () => query,
     async handle(app: App, { caller, query }) {
       const { end, ...page } = await mutual(app, caller.user, query.user_id, query.from);
       return { ...page, ...(end === undefined ? {} : { next_batch: `m${end}` }) };
@@ -60,7 +60,7 @@ export const peopleEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/unstable/uk.half-shot.msc2666/user/mutual_rooms',
     caller: 'user',
     limit: 'read',
-    query: object({ user_id: userId, batch_token: optional(string()) }),
+    query: () => object({ user_id: userId, batch_token: optional(string()) }),
     async handle(app: App, { caller, query }) {
       const { end, ...page } = await mutual(app, caller.user, query.user_id, query.batch_token);
       return { ...page, ...(end === undefined ? {} : { next_batch_token: `m${end}` }) };

@@ -14,11 +14,12 @@ export const presenceEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/presence/{userId}/status',
     caller: 'user',
     limit: 'account',
-    params,
-    body: object({
-      presence: literal('online', 'offline', 'unavailable', 'busy'),
-      status_msg: optional(nullable(string())),
-    }),
+    params: () => params,
+    body: () =>
+      object({
+        presence: literal('online', 'offline', 'unavailable', 'busy'),
+        status_msg: optional(nullable(string())),
+      }),
     async handle({ users }: App, { caller, params, body }) {
       if (caller.user !== params.userId) throw new MatrixError('M_FORBIDDEN', 'One can only speak for oneself');
       await setPresence(users, caller.user, body.presence, body.status_msg ?? undefined);
@@ -31,7 +32,7 @@ export const presenceEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/presence/{userId}/status',
     caller: 'user',
     limit: 'read',
-    params,
+    params: () => params,
     async handle({ users }: App, { caller, params }) {
       return await getPresence(users, caller.user, params.userId);
     },

@@ -17,7 +17,7 @@ export const profileEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/profile/{userId}',
     caller: 'none',
     limit: 'read',
-    params: object({ userId }),
+    params: () => object({ userId }),
     async handle({ users }: App, { params }) {
       if (findUser(users.store, params.userId) === undefined) throw notFound();
       return Object.fromEntries(await readProfile(users, params.userId));
@@ -30,7 +30,7 @@ export const profileEndpoints: readonly Endpoint<App>[] = [
     aliases: ['/_matrix/client/unstable/uk.tcpip.msc4133/profile/{userId}/{keyName}'],
     caller: 'none',
     limit: 'read',
-    params,
+    params: () => params,
     async handle({ users }: App, { params }) {
       checkFieldName(params.keyName);
       const value = findField(users.store, params.userId, params.keyName);
@@ -45,8 +45,8 @@ export const profileEndpoints: readonly Endpoint<App>[] = [
     aliases: ['/_matrix/client/unstable/uk.tcpip.msc4133/profile/{userId}/{keyName}'],
     caller: 'guest',
     limit: 'account',
-    params,
-    body: anyObject,
+    params: () => params,
+    body: () => anyObject,
     async handle({ users }: App, { caller, params, body }) {
       mayChange(caller, params.userId, params.keyName);
       checkFieldName(params.keyName);
@@ -61,7 +61,7 @@ export const profileEndpoints: readonly Endpoint<App>[] = [
     aliases: ['/_matrix/client/unstable/uk.tcpip.msc4133/profile/{userId}/{keyName}'],
     caller: 'guest',
     limit: 'account',
-    params,
+    params: () => params,
     async handle({ users }: App, { caller, params }) {
       mayChange(caller, params.userId, params.keyName);
       await changeProfile(users, caller.user, params.keyName, undefined);

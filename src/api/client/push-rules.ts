@@ -53,7 +53,7 @@ export const pushRuleEndpoints: readonly Endpoint<App>[] = [
     path: rulePath,
     caller: 'user',
     limit: 'read',
-    params: ofRule,
+    params: () => ofRule,
     async handle({ users }: App, { caller, params }) {
       return getRule(ruleset(users.store, caller.user), kindOf(params.kind), params.ruleId);
     },
@@ -64,9 +64,9 @@ export const pushRuleEndpoints: readonly Endpoint<App>[] = [
     path: rulePath,
     caller: 'user',
     limit: 'account',
-    params: ofRule,
-    query: object({ before: optional(string()), after: optional(string()) }),
-    body: anyObject,
+    params: () => ofRule,
+    query: () => object({ before: optional(string()), after: optional(string()) }),
+    body: () => anyObject,
     async handle(app: App, { caller, params, query, body }) {
       return change(app, caller.user, (rules) => addRule(rules, kindOf(params.kind), params.ruleId, body, query));
     },
@@ -77,7 +77,7 @@ export const pushRuleEndpoints: readonly Endpoint<App>[] = [
     path: rulePath,
     caller: 'user',
     limit: 'account',
-    params: ofRule,
+    params: () => ofRule,
     async handle(app: App, { caller, params }) {
       return change(app, caller.user, (rules) => deleteRule(rules, kindOf(params.kind), params.ruleId));
     },
@@ -88,7 +88,7 @@ export const pushRuleEndpoints: readonly Endpoint<App>[] = [
     path: `${rulePath}/enabled`,
     caller: 'user',
     limit: 'read',
-    params: ofRule,
+    params: () => ofRule,
     async handle({ users }: App, { caller, params }) {
       return { enabled: getRule(ruleset(users.store, caller.user), kindOf(params.kind), params.ruleId).enabled };
     },
@@ -99,8 +99,8 @@ export const pushRuleEndpoints: readonly Endpoint<App>[] = [
     path: `${rulePath}/enabled`,
     caller: 'user',
     limit: 'account',
-    params: ofRule,
-    body: object({ enabled: boolean }),
+    params: () => ofRule,
+    body: () => object({ enabled: boolean }),
     async handle(app: App, { caller, params, body }) {
       return change(app, caller.user, (rules) => setEnabled(rules, kindOf(params.kind), params.ruleId, body.enabled));
     },
@@ -111,7 +111,7 @@ export const pushRuleEndpoints: readonly Endpoint<App>[] = [
     path: `${rulePath}/actions`,
     caller: 'user',
     limit: 'read',
-    params: ofRule,
+    params: () => ofRule,
     async handle({ users }: App, { caller, params }) {
       return { actions: getRule(ruleset(users.store, caller.user), kindOf(params.kind), params.ruleId).actions };
     },
@@ -122,8 +122,8 @@ export const pushRuleEndpoints: readonly Endpoint<App>[] = [
     path: `${rulePath}/actions`,
     caller: 'user',
     limit: 'account',
-    params: ofRule,
-    body: object({ actions: optional(any) }),
+    params: () => ofRule,
+    body: () => object({ actions: optional(any) }),
     async handle(app: App, { caller, params, body }) {
       const actions: JsonValue | undefined = body.actions;
       return change(app, caller.user, (rules) => setActions(rules, kindOf(params.kind), params.ruleId, actions));

@@ -38,19 +38,20 @@ export const pusherEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/pushers/set',
     caller: 'user',
     limit: 'account',
-    body: object({
-      kind: nullable(string()),
-      app_id: string(),
-      pushkey: string(),
-      app_display_name: optional(string()),
-      device_display_name: optional(string()),
-      profile_tag: optional(string()),
-      lang: optional(string()),
-      data: optional(anyObject),
-      append: optional(boolean),
-      'org.matrix.msc3881.enabled': optional(boolean),
-      [NO_BADGE]: optional(boolean),
-    }),
+    body: () =>
+      object({
+        kind: nullable(string()),
+        app_id: string(),
+        pushkey: string(),
+        app_display_name: optional(string()),
+        device_display_name: optional(string()),
+        profile_tag: optional(string()),
+        lang: optional(string()),
+        data: optional(anyObject),
+        append: optional(boolean),
+        'org.matrix.msc3881.enabled': optional(boolean),
+        [NO_BADGE]: optional(boolean),
+      }),
     async handle({ users }: App, { caller, body }) {
       const { kind, app_id: appId, pushkey, lang, data } = body;
       if (kind === null) {

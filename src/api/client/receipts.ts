@@ -51,8 +51,8 @@ export const receiptEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/typing/{userId}',
     caller: 'user',
     limit: 'account',
-    params: object({ roomId, userId }),
-    body: object({ typing: boolean, timeout: optional(nullable(integer())) }),
+    params: () => object({ roomId, userId }),
+    body: () => object({ typing: boolean, timeout: optional(nullable(integer())) }),
     async handle({ rooms, sync, users }: App, { caller, params, body }) {
       if (caller.user !== params.userId) throw new MatrixError('M_FORBIDDEN', 'One can only speak for oneself');
       const { num } = joinedRoom(rooms.store.latest, params.roomId, caller.user);
@@ -69,8 +69,8 @@ export const receiptEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId}',
     caller: 'user',
     limit: 'account',
-    params: object({ roomId, receiptType: literal('m.read', 'm.read.private', 'm.fully_read'), eventId }),
-    body: object({ thread_id: optional(any) }),
+    params: () => object({ roomId, receiptType: literal('m.read', 'm.read.private', 'm.fully_read'), eventId }),
+    body: () => object({ thread_id: optional(any) }),
     whileSuspended: true,
     async handle(app: App, { caller, params, body }) {
       const type: ReceiptType = params.receiptType;
@@ -85,12 +85,13 @@ export const receiptEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/read_markers',
     caller: 'user',
     limit: 'account',
-    params: object({ roomId }),
-    body: object({
-      'm.fully_read': optional(eventId),
-      'm.read': optional(eventId),
-      'm.read.private': optional(eventId),
-    }),
+    params: () => object({ roomId }),
+    body: () =>
+      object({
+        'm.fully_read': optional(eventId),
+        'm.read': optional(eventId),
+        'm.read.private': optional(eventId),
+      }),
     whileSuspended: true,
     async handle(app: App, { caller, params, body }) {
       for (const type of ['m.read', 'm.read.private', 'm.fully_read'] as const) {

@@ -15,16 +15,17 @@ export const registerEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/register',
     caller: 'none',
     limit: 'register',
-    query: object({ kind: optional(literal('user', 'guest')) }),
-    body: object({
-      auth: optional(anyObject),
-      username: optional(string()),
-      password: optional(string()),
-      device_id: optional(deviceId),
-      initial_device_display_name: optional(string()),
-      inhibit_login: optional(boolean),
-      refresh_token: optional(boolean),
-    }),
+    query: () => object({ kind: optional(literal('user', 'guest')) }),
+    body: () =>
+      object({
+        auth: optional(anyObject),
+        username: optional(string()),
+        password: optional(string()),
+        device_id: optional(deviceId),
+        initial_device_display_name: optional(string()),
+        inhibit_login: optional(boolean),
+        refresh_token: optional(boolean),
+      }),
     async handle({ users }: App, { query, body, request }) {
       if (query.kind === 'guest') {
         return loginBody(users, await registerGuest(users, body.initial_device_display_name));
@@ -51,7 +52,7 @@ export const registerEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/register/available',
     caller: 'none',
     limit: 'register',
-    query: object({ username: string() }),
+    query: () => object({ username: string() }),
     async handle({ users }: App, { query }) {
       checkUsername(users, query.username);
       return { available: true };
@@ -63,7 +64,7 @@ export const registerEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v1/register/m.login.registration_token/validity',
     caller: 'none',
     limit: 'register',
-    query: object({ token: string() }),
+    query: () => object({ token: string() }),
     async handle({ users }: App, { query }) {
       if (users.options.registration === 'closed') {
         throw new MatrixError('M_FORBIDDEN', 'Registration is closed on this server');

@@ -70,8 +70,8 @@ export const relationEndpoints: readonly Endpoint<App>[] = [
     ...paths(''),
     caller: 'guest',
     limit: 'read',
-    params: object({ roomId, eventId }),
-    query,
+    params: () => object({ roomId, eventId }),
+    query: () => query,
     handle: (app: App, { caller, params, query }) => answer(app, caller, params, query),
   }),
   endpoint({
@@ -80,8 +80,8 @@ export const relationEndpoints: readonly Endpoint<App>[] = [
     ...paths('/{relType}'),
     caller: 'guest',
     limit: 'read',
-    params: object({ roomId, eventId, relType: string() }),
-    query,
+    params: () => object({ roomId, eventId, relType: string() }),
+    query: () => query,
     handle: (app: App, { caller, params, query }) => answer(app, caller, params, query),
   }),
   endpoint({
@@ -90,8 +90,8 @@ export const relationEndpoints: readonly Endpoint<App>[] = [
     ...paths('/{relType}/{eventType}'),
     caller: 'guest',
     limit: 'read',
-    params: object({ roomId, eventId, relType: string(), eventType: string() }),
-    query,
+    params: () => object({ roomId, eventId, relType: string(), eventType: string() }),
+    query: () => query,
     handle: (app: App, { caller, params, query }) => answer(app, caller, params, query),
   }),
 ];

@@ -14,8 +14,8 @@ export const reportEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/report/{eventId}',
     caller: 'user',
     limit: 'account',
-    params: object({ roomId, eventId }),
-    body,
+    params: () => object({ roomId, eventId }),
+    body: () => body,
     async handle({ users, rooms }: App, { caller, params, body }) {
       const about = { room: params.roomId, event: params.eventId };
       await report(users, rooms, caller.user, about, body.reason ?? undefined);
@@ -28,8 +28,8 @@ export const reportEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/report',
     caller: 'user',
     limit: 'account',
-    params: object({ roomId }),
-    body: reasonGiven,
+    params: () => object({ roomId }),
+    body: () => reasonGiven,
     async handle({ users, rooms }: App, { caller, params, body }) {
       await report(users, rooms, caller.user, { room: params.roomId }, body.reason);
       return {};
@@ -41,8 +41,8 @@ export const reportEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/users/{userId}/report',
     caller: 'user',
     limit: 'account',
-    params: object({ userId }),
-    body: reasonGiven,
+    params: () => object({ userId }),
+    body: () => reasonGiven,
     async handle({ users, rooms }: App, { caller, params, body }) {
       await report(users, rooms, caller.user, { reportedUser: params.userId }, body.reason);
       return {};

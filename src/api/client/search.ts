@@ -205,8 +205,8 @@ export const searchEndpoints: readonly Endpoint<App>[] = [
     caller: 'user',
     limit: 'search',
     whileSuspended: true,
-    query: object({ next_batch: optional(string()) }),
-    body: object({ search_categories: object({ room_events: optional(roomEvents) }) }),
+    query: () => object({ next_batch: optional(string()) }),
+    body: () => object({ search_categories: object({ room_events: optional(roomEvents) }) }),
     async handle(app: App, { caller, query, body }) {
       const criteria = body.search_categories.room_events;
       if (criteria === undefined) return { search_categories: {} };

@@ -65,9 +65,9 @@ export const sendEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}',
     caller: 'guest',
     limit: 'send',
-    params: object({ roomId, eventType: string(), txnId: string() }),
-    query: object(delayQuery),
-    body: anyObject,
+    params: () => object({ roomId, eventType: string(), txnId: string() }),
+    query: () => object(delayQuery),
+    body: () => anyObject,
     bodyLimit: BODY_LIMIT,
     exactNumbers: true,
     whileSuspended: true,
@@ -81,12 +81,13 @@ export const sendEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}',
     caller: 'user',
     limit: 'send',
-    params: object({ roomId, eventId, txnId: string() }),
-    body: object({
-      reason: optional(nullable(string())),
-      with_rel_types: relTypes,
-      'org.matrix.msc3912.with_relations': relTypes,
-    }),
+    params: () => object({ roomId, eventId, txnId: string() }),
+    body: () =>
+      object({
+        reason: optional(nullable(string())),
+        with_rel_types: relTypes,
+        'org.matrix.msc3912.with_relations': relTypes,
+      }),
     bodyLimit: BODY_LIMIT,
     whileSuspended: true,
     async handle(app: App, { caller, params, body }) {

@@ -38,7 +38,7 @@ export const slidingSyncEndpoints: readonly Endpoint<App>[] = [
     caller: 'user',
     limit: 'read',
     whileSuspended: true,
-    body: anyObject,
+    body: () => anyObject,
     bodyLimit: 1 << 20,
     async handle(app: App, { caller, body, request }) {
       const asked = own(body, 'set_presence') ?? 'online';
@@ -55,8 +55,9 @@ export const slidingSyncEndpoints: readonly Endpoint<App>[] = [
     caller: 'user',
     limit: 'read',
     whileSuspended: true,
-    query: object({ pos: optional(string()), timeout: optional(integer({ minimum: 0 })), set_presence: presence }),
-    body: anyObject,
+    query: () =>
+      object({ pos: optional(string()), timeout: optional(integer({ minimum: 0 })), set_presence: presence }),
+    body: () => anyObject,
     bodyLimit: 1 << 20,
     async handle(app: App, { caller, query, body, request }) {
       return answer(app, caller, body, query, 'unstable', query.set_presence ?? 'online', request);

@@ -46,13 +46,14 @@ export const spaceEndpoints: readonly Endpoint<App>[] = [
     aliases: ['/_matrix/client/unstable/org.matrix.msc2946/rooms/{roomId}/hierarchy'],
     caller: 'guest',
     limit: 'read',
-    params: object({ roomId }),
-    query: object({
-      suggested_only: optional(boolean),
-      limit: optional(integer({ minimum: 1 })),
-      max_depth: optional(integer({ minimum: 0 })),
-      from: optional(string()),
-    }),
+    params: () => object({ roomId }),
+    query: () =>
+      object({
+        suggested_only: optional(boolean),
+        limit: optional(integer({ minimum: 1 })),
+        max_depth: optional(integer({ minimum: 0 })),
+        from: optional(string()),
+      }),
     handle: ({ rooms }: App, { caller, params, query }) =>
       spaceHierarchy(rooms, caller.user, params.roomId, {
         suggestedOnly: query.suggested_only ?? false,
@@ -68,8 +69,8 @@ export const spaceEndpoints: readonly Endpoint<App>[] = [
     aliases: [`${unstable}/summary/{roomIdOrAlias}`, `${unstable}/rooms/{roomIdOrAlias}/summary`],
     caller: 'user?',
     limit: 'read',
-    params: object({ roomIdOrAlias: named }),
-    query: via,
+    params: () => object({ roomIdOrAlias: named }),
+    query: () => via,
     handle: async ({ rooms }: App, { caller, params }) => summary(rooms, caller?.user, params.roomIdOrAlias),
   }),
 ];

@@ -49,9 +49,9 @@ export const stateEndpoints: readonly Endpoint<App>[] = [
     aliases: withoutKey,
     caller: 'guest',
     limit: 'send',
-    params: piece,
-    query: object(delayQuery),
-    body: anyObject,
+    params: () => piece,
+    query: () => object(delayQuery),
+    body: () => anyObject,
     bodyLimit: BODY_LIMIT,
     exactNumbers: true,
     async handle(app: App, { caller, params, query, body }) {
@@ -71,8 +71,8 @@ export const stateEndpoints: readonly Endpoint<App>[] = [
     aliases: withoutKey,
     caller: 'guest',
     limit: 'read',
-    params: piece,
-    query: object({ format: optional(literal('content', 'event')) }),
+    params: () => piece,
+    query: () => object({ format: optional(literal('content', 'event')) }),
     async handle({ rooms }: App, { caller, params, query }) {
       const stored = readStateEvent(rooms, caller.user, params.roomId, params.eventType, params.stateKey);
       if (query.format === 'event') return toClientEvent(rooms, stored, { viewer: caller.user, device: caller.device });
@@ -85,7 +85,7 @@ export const stateEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/state',
     caller: 'guest',
     limit: 'read',
-    params: inRoom,
+    params: () => inRoom,
     async handle({ rooms }: App, { caller, params }) {
       return clientEvents(rooms, await readState(rooms, caller.user, params.roomId), caller);
     },
@@ -96,8 +96,8 @@ export const stateEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/members',
     caller: 'guest',
     limit: 'read',
-    params: inRoom,
-    query: object({ at: optional(string()), membership, not_membership: membership }),
+    params: () => inRoom,
+    query: () => object({ at: optional(string()), membership, not_membership: membership }),
     async handle({ rooms }: App, { caller, params, query }) {
       const found = await listMembers(rooms, caller.user, params.roomId, {
         ...(query.at === undefined ? {} : { at: gapParameter(rooms, query.at) }),
@@ -113,7 +113,7 @@ export const stateEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/joined_members',
     caller: 'user',
     limit: 'read',
-    params: inRoom,
+    params: () => inRoom,
     async handle({ rooms }: App, { caller, params }) {
       const joined = await joinedMembers(rooms, caller.user, params.roomId);
       const entries = [...joined].map(([user, { displayname, avatarUrl }]) => [

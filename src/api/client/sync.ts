@@ -26,15 +26,16 @@ export const syncEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/sync',
     caller: 'guest',
     limit: 'read',
-    query: object({
-      filter: optional(string()),
-      since: optional(string()),
-      full_state: optional(boolean),
-      set_presence: optional(literal('online', 'offline', 'unavailable')),
-      timeout: optional(integer({ minimum: 0 })),
-      use_state_after: optional(boolean),
-      'org.matrix.msc4222.use_state_after': optional(boolean),
-    }),
+    query: () =>
+      object({
+        filter: optional(string()),
+        since: optional(string()),
+        full_state: optional(boolean),
+        set_presence: optional(literal('online', 'offline', 'unavailable')),
+        timeout: optional(integer({ minimum: 0 })),
+        use_state_after: optional(boolean),
+        'org.matrix.msc4222.use_state_after': optional(boolean),
+      }),
     async handle(app: App, { caller, query, request }) {
       const since = query.since === undefined ? undefined : tokenParameter(app.rooms, 'since', query.since);
       const filter = filterOf(app, caller.user, query.filter);

@@ -16,8 +16,8 @@ export const threadSubscriptionEndpoints: readonly Endpoint<App>[] = [
     path,
     caller: 'user',
     limit: 'send',
-    params,
-    body: object({ automatic: optional(eventId) }),
+    params: () => params,
+    body: () => object({ automatic: optional(eventId) }),
     whileSuspended: true,
     async handle({ rooms }: App, { caller, params, body }) {
       await subscribe(rooms, caller.user, params.roomId, params.threadRootId, body.automatic);
@@ -30,7 +30,7 @@ export const threadSubscriptionEndpoints: readonly Endpoint<App>[] = [
     path,
     caller: 'user',
     limit: 'send',
-    params,
+    params: () => params,
     whileSuspended: true,
     async handle({ rooms }: App, { caller, params }) {
       await unsubscribe(rooms, caller.user, params.roomId, params.threadRootId);
@@ -43,7 +43,7 @@ export const threadSubscriptionEndpoints: readonly Endpoint<App>[] = [
     path,
     caller: 'user',
     limit: 'read',
-    params,
+    params: () => params,
     async handle({ rooms }: App, { caller, params }) {
       return getSubscription(rooms, caller.user, params.roomId, params.threadRootId);
     },
@@ -54,12 +54,13 @@ export const threadSubscriptionEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/unstable/io.element.msc4308/thread_subscriptions',
     caller: 'user',
     limit: 'read',
-    query: object({
-      dir: literal('b'),
-      from: optional(string()),
-      to: optional(string()),
-      limit: optional(integer({ minimum: 1 })),
-    }),
+    query: () =>
+      object({
+        dir: literal('b'),
+        from: optional(string()),
+        to: optional(string()),
+        limit: optional(integer({ minimum: 1 })),
+      }),
     async handle({ rooms }: App, { caller, query }) {
       const from = query.from === undefined ? rooms.store.tip : tokenParameter(rooms, 'from', query.from);
       // `to` is the `pos` of a sliding sync, which begins with the position that it stands for.

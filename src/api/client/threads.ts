@@ -18,12 +18,13 @@ export const threadEndpoints: readonly Endpoint<App>[] = [
     aliases: ['/_matrix/client/unstable/org.matrix.msc3856/rooms/{roomId}/threads'],
     caller: 'user',
     limit: 'read',
-    params: object({ roomId }),
-    query: object({
-      include: optional(literal('all', 'participated')),
-      limit: optional(integer({ minimum: 1 })),
-      from: optional(string()),
-    }),
+    params: () => object({ roomId }),
+    query: () =>
+      object({
+        include: optional(literal('all', 'participated')),
+        limit: optional(integer({ minimum: 1 })),
+        from: optional(string()),
+      }),
     async handle({ rooms }: App, { caller, params, query }) {
       const { roots, end } = await listThreads(rooms, caller.user, params.roomId, {
         participated: query.include === 'participated',

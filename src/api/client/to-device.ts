@@ -14,8 +14,8 @@ export const toDeviceEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/sendToDevice/{eventType}/{txnId}',
     caller: 'guest',
     limit: 'send',
-    params: object({ eventType: string(), txnId: string() }),
-    body: object({ messages: anyObject }),
+    params: () => object({ eventType: string(), txnId: string() }),
+    body: () => object({ messages: anyObject }),
     bodyLimit: BODY_LIMIT,
     whileSuspended: true,
     async handle({ users }: App, { caller, params, body }) {

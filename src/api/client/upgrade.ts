@@ -13,8 +13,9 @@ export const upgradeEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/client/v3/rooms/{roomId}/upgrade',
     caller: 'user',
     limit: 'create',
-    params: object({ roomId }),
-    body: object({ new_version: string(), additional_creators: optional(array(userId, { maxItems: MAX_CREATORS })) }),
+    params: () => object({ roomId }),
+    body: () =>
+      object({ new_version: string(), additional_creators: optional(array(userId, { maxItems: MAX_CREATORS })) }),
     async handle({ rooms }: App, { caller, params, body }) {
       const replacement_room = await upgradeRoom(rooms, {
         roomId: params.roomId,

@@ -22,7 +22,7 @@ export const federationHistoryEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/federation/v1/event/{eventId}',
     caller: 'server',
     limit: 'federation',
-    params: object({ eventId }),
+    params: () => object({ eventId }),
     async handle(app: App, { caller, params }) {
       return eventForServer(federationOf(app), caller, params.eventId);
     },
@@ -33,8 +33,8 @@ export const federationHistoryEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/federation/v1/state/{roomId}',
     caller: 'server',
     limit: 'federation',
-    params: object({ roomId }),
-    query: object({ event_id: eventId }),
+    params: () => object({ roomId }),
+    query: () => object({ event_id: eventId }),
     async handle(app: App, { caller, params, query }) {
       return stateForServer(federationOf(app), caller, params.roomId, query.event_id);
     },
@@ -45,8 +45,8 @@ export const federationHistoryEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/federation/v1/state_ids/{roomId}',
     caller: 'server',
     limit: 'federation',
-    params: object({ roomId }),
-    query: object({ event_id: eventId }),
+    params: () => object({ roomId }),
+    query: () => object({ event_id: eventId }),
     async handle(app: App, { caller, params, query }) {
       return stateIdsForServer(federationOf(app), caller, params.roomId, query.event_id);
     },
@@ -57,7 +57,7 @@ export const federationHistoryEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/federation/v1/event_auth/{roomId}/{eventId}',
     caller: 'server',
     limit: 'federation',
-    params: object({ roomId, eventId }),
+    params: () => object({ roomId, eventId }),
     async handle(app: App, { caller, params }) {
       return authChainForServer(federationOf(app), caller, params.roomId, params.eventId);
     },
@@ -68,13 +68,14 @@ export const federationHistoryEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/federation/v1/get_missing_events/{roomId}',
     caller: 'server',
     limit: 'federation',
-    params: object({ roomId }),
-    body: object({
-      earliest_events: array(eventId),
-      latest_events: array(eventId),
-      limit: optional(anyNumber),
-      min_depth: optional(anyNumber),
-    }),
+    params: () => object({ roomId }),
+    body: () =>
+      object({
+        earliest_events: array(eventId),
+        latest_events: array(eventId),
+        limit: optional(anyNumber),
+        min_depth: optional(anyNumber),
+      }),
     async handle(app: App, { caller, params, body }) {
       return missingForServer(federationOf(app), caller, {
         roomId: params.roomId,
@@ -91,8 +92,8 @@ export const federationHistoryEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/federation/v1/backfill/{roomId}',
     caller: 'server',
     limit: 'federation',
-    params: object({ roomId }),
-    query: object({ v: array(eventId), limit: anyNumber }),
+    params: () => object({ roomId }),
+    query: () => object({ v: array(eventId), limit: anyNumber }),
     async handle(app: App, { caller, params, query }) {
       return backfillForServer(federationOf(app), caller, params.roomId, query.v, query.limit);
     },

@@ -15,8 +15,8 @@ export const federationJoinEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/federation/v1/make_join/{roomId}/{userId}',
     caller: 'server',
     limit: 'federation',
-    params: object({ roomId, userId }),
-    query: object({ ver: optional(array(string(), { maxItems: 100 })) }),
+    params: () => object({ roomId, userId }),
+    query: () => object({ ver: optional(array(string(), { maxItems: 100 })) }),
     async handle(app: App, { caller, params, query }) {
       const versions = query.ver ?? ['1'];
       return makeJoin(federationOf(app), { origin: caller, ...params, versions });
@@ -28,8 +28,8 @@ export const federationJoinEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/federation/v1/send_join/{roomId}/{eventId}',
     caller: 'server',
     limit: 'federation',
-    params: object({ roomId, eventId }),
-    body: anyObject,
+    params: () => object({ roomId, eventId }),
+    body: () => anyObject,
     bodyLimit: BODY_LIMIT,
     exactNumbers: true,
     async handle(app: App, { caller, params, body }) {
@@ -43,8 +43,8 @@ export const federationJoinEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/federation/v2/send_join/{roomId}/{eventId}',
     caller: 'server',
     limit: 'federation',
-    params: object({ roomId, eventId }),
-    body: anyObject,
+    params: () => object({ roomId, eventId }),
+    body: () => anyObject,
     bodyLimit: BODY_LIMIT,
     exactNumbers: true,
     async handle(app: App, { caller, params, body }) {

@@ -27,8 +27,8 @@ export const federationKeyEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/key/v2/query/{serverName}',
     caller: 'none',
     limit: 'read',
-    params: object({ serverName }),
-    query: object({ minimum_valid_until_ts: optional(integer()) }),
+    params: () => object({ serverName }),
+    query: () => object({ minimum_valid_until_ts: optional(integer()) }),
     async handle({ rooms }: App, { params }) {
       return queryKeys(rooms, [params.serverName]);
     },
@@ -39,7 +39,7 @@ export const federationKeyEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/key/v2/query',
     caller: 'none',
     limit: 'read',
-    body: object({ server_keys: record(record(anyObject), { maxProperties: MAX_QUERIED }) }),
+    body: () => object({ server_keys: record(record(anyObject), { maxProperties: MAX_QUERIED }) }),
     async handle({ rooms }: App, { body }) {
       return queryKeys(rooms, Object.keys(body.server_keys));
     },
@@ -60,7 +60,7 @@ export const federationKeyEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/federation/v1/openid/userinfo',
     caller: 'none',
     limit: 'read',
-    query: object({ access_token: string() }),
+    query: () => object({ access_token: string() }),
     async handle({ users }: App, { query }) {
       return { sub: openIdUser(users, query.access_token) };
     },

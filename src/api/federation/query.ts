@@ -14,7 +14,7 @@ export const federationQueryEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/federation/v1/query/profile',
     caller: 'server',
     limit: 'federation',
-    query: object({ user_id: userId, field: optional(string()) }),
+    query: () => object({ user_id: userId, field: optional(string()) }),
     async handle({ users, serverName }: App, { query: { user_id: user, field } }) {
       if (UserId.serverName(user) !== serverName) {
         throw new MatrixError('M_INVALID_PARAM', 'The user is not of this server');

@@ -19,8 +19,8 @@ export const federationTransactionEndpoints: readonly Endpoint<App>[] = [
     path: '/_matrix/federation/v1/send/{txnId}',
     caller: 'server',
     limit: 'federation',
-    params: object({ txnId: string({ maxLength: MAX_TXN_ID }) }),
-    body: object({ pdus: optional(array(any)), edus: optional(array(any)) }),
+    params: () => object({ txnId: string({ maxLength: MAX_TXN_ID }) }),
+    body: () => object({ pdus: optional(array(any)), edus: optional(array(any)) }),
     bodyLimit: BODY_LIMIT,
     exactNumbers: true,
     async handle(app: App, { caller, params, body }) {
