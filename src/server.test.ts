@@ -91,6 +91,17 @@ test('where an address is taken, everything is closed again', async (t) => {
   await again.close();
 });
 
+test('a second server over a directory says that it is in use, on whatever address', async (t) => {
+  const config = await configured(t);
+  const first = await openServer(config, surroundings);
+  t.after(() => first.close());
+  const [{ port } = assert.fail()] = first.addresses;
+  for (const listen of [config.listen, [{ host: '127.0.0.1', port }]]) {
+    await assert.rejects(openServer({ ...config, listen }, surroundings), { name: 'StoreError', kind: 'locked' });
+  }
+  assert.equal(await status(`http://127.0.0.1:${port}/ready`), 200);
+});
+
 test('where a certificate or an authority can not be read, nothing is left open', async (t) => {
   const config = await configured(t);
   const tls = { tlsListen: [{ host: '127.0.0.1', port: 0 }], tlsCertificate: '/missing', tlsKey: '/missing' };

@@ -8,7 +8,6 @@ import { openLog } from '#log';
 import { openServer, type Server } from '#server';
 import { ensureFirstToken } from '#users/registration-tokens.js';
 import type { Log } from '#util/log.js';
-import { letIn } from '#util/steps.js';
 import { VERSION } from '#util/version.js';
 
 /**
@@ -41,9 +40,7 @@ export const serve: Command = {
       collecting?.request();
     };
     const server = await openServer(config, { clock, random, log, onRequest });
-    await letIn();
     const control = await openControl(invocation, server, context, log);
-    await letIn();
     await greet(context, invocation, server, log);
     const onceStarted = clock.after(STARTING_MS, () => {
       log.prepare();

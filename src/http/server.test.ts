@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
-import test from 'node:test';
+import test, { type TestContext } from 'node:test';
 import { MatrixError } from '#core/errors.js';
 import { integer, object, optional, roomId, string } from '#core/schema.js';
 import { endpoint, Reply } from '#http/endpoint.js';
@@ -345,6 +345,47 @@ test('requests sent ahead on a connection that closes hold nothing up', async (t
   await gone;
   await hs.server.close();
   assert.deepEqual(ends, ['aborted', 'aborted']);
+});
+
+/** A server that listens and has nothing to answer from, and two requests that it has heard. */
+async function askedEarly(t: TestContext) {
+  const heard = gate();
+  let count = 0;
+  const onRequest = (): void => {
+    count += 1;
+    if (count === 2) heard.open();
+  };
+  const whoami = endpoint({
+    ...open,
+    caller: 'user',
+    id: 'whoami',
+    method: 'GET',
+    path: '/whoami',
+    handle: async (_app: object, { caller }) => ({ user: caller.user }),
+  });
+  const hs = await serve(t, [room, whoami], { isAttached: false, onRequest });
+  const answers = Promise.all([
+    hs.call('GET', '/_matrix/client/v3/rooms/!a:b/messages?limit=3'),
+    hs.call('GET', '/whoami', { headers: { authorization: 'Bearer alice' } }),
+  ]);
+  await heard.opened;
+  return { hs, answers };
+}
+
+test('who comes before there is anything to answer from is answered once there is', async (t) => {
+  const { hs, answers } = await askedEarly(t);
+  // That needs no more than the table.
+  assert.equal((await hs.call('GET', '/nowhere')).status, 404);
+  hs.attach();
+  const [messages, whoami] = await answers;
+  assert.deepEqual([messages.status, messages.json.limit], [200, 3]);
+  assert.deepEqual([whoami.status, whoami.json.user], [200, '@alice:hs.test']);
+});
+
+test('who comes early to a server that does not open is told so', async (t) => {
+  const { hs, answers } = await askedEarly(t);
+  await hs.server.close();
+  for (const { status, json } of await answers) assert.deepEqual([status, json.errcode], [503, 'M_UNKNOWN']);
 });
 
 test('closing wakes waiting requests, answers them, and ends idle and silent connections', async (t) => {

@@ -40,6 +40,8 @@ interface Sent {
 /** A running server under test. */
 export interface Running {
   readonly server: HttpServer<object>;
+  /** Gives the server what it answers from, where `isAttached` is false. */
+  attach(): void;
   readonly port: number;
   /** What went to the log as errors. */
   readonly logged: object[];
@@ -60,9 +62,10 @@ export async function serve(
   endpoints: readonly Endpoint<object>[],
   options: Partial<HttpServerOptions<object> & HttpBackend<object>> & {
     readonly callers?: Readonly<Record<string, Caller>>;
+    readonly isAttached?: boolean;
   } = {},
 ): Promise<Running> {
-  const { callers = { alice: callerOf() }, ...rest } = options;
+  const { callers = { alice: callerOf() }, isAttached = true, ...rest } = options;
   const clock = options.clock ?? new SystemClock();
   const logged: object[] = [];
   const server = createHttpServer<object>({
@@ -73,11 +76,13 @@ export async function serve(
     log: { isLevelEnabled: () => false, debug: () => {}, error: (fields) => logged.push(fields) },
     ...rest,
   });
-  server.attach({
-    app: {},
-    authenticate: (token) => callers[token] ?? new MatrixError('M_UNKNOWN_TOKEN', 'Unrecognised access token'),
-    ...rest,
-  });
+  const attach = (): void =>
+    server.attach({
+      app: {},
+      authenticate: (token) => callers[token] ?? new MatrixError('M_UNKNOWN_TOKEN', 'Unrecognised access token'),
+      ...rest,
+    });
+  if (isAttached) attach();
   const { port } = await server.listen('127.0.0.1', 0);
   t.after(() => server.close(0));
   const open = (bytes: string): Socket => {
@@ -88,6 +93,7 @@ export async function serve(
   };
   return {
     server,
+    attach,
     port,
     logged,
     call: (method, target, sent = {}) => call(port, method, target, sent),

@@ -43,7 +43,7 @@ test('an error in a step ends it all', async () => {
   await assert.rejects(driveInTurns(broken(), 1), /two/);
 });
 
-test('who has connected and written is heard once others were let in twice', async (t) => {
+test('who has connected and written is heard once others were let in', async (t) => {
   const heard: string[] = [];
   const server = createServer((socket) => {
     heard.push('connected');
@@ -57,7 +57,6 @@ test('who has connected and written is heard once others were let in twice', asy
   const client = `const to = require('node:net').connect(${port}, '127.0.0.1', () => to.write('hello', () => process.exit()));`;
   execFileSync(process.execPath, ['--eval', client]);
   assert.deepEqual(heard, []);
-  await letIn();
   await letIn();
   assert.deepEqual(heard, ['connected', 'hello']);
 });
