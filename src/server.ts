@@ -37,10 +37,9 @@ import { checkRejection } from '#users/server-notices.js';
 import { authenticate } from '#users/sessions.js';
 import { resumeTasks } from '#users/tasks.js';
 import { closeUsers, openUsers, type RoomVerbs, type Users } from '#users/users.js';
-import type { Clock } from '#util/clock.js';
+import { type Clock, letIn } from '#util/clock.js';
 import type { Log } from '#util/log.js';
 import type { Random } from '#util/random.js';
-import { letIn } from '#util/steps.js';
 import { Tasks } from '#util/tasks.js';
 
 /** What is kept at rest of what caches may hold. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Figures, shown } from './figures.js';
-import { type Amounts, measure, type Subject, startTwice } from './measure.js';
+import { type Amounts, measure, type Subject, startAgain } from './measure.js';
 import { comparison, notLed } from './peers/comparison.js';
 import { named, type Peer, type Prepared, RUNNEL } from './peers/peer.js';
 import { SYNAPSE_POSTGRES, SYNAPSE_SQLITE } from './peers/synapse.js';
@@ -87,7 +87,7 @@ async function measurePeer(peer: Peer, run: Run): Promise<void> {
   let generator: Generator | undefined;
   try {
     prepared = await peer.prepare(directory, await freePort(), secret);
-    server = await startTwice(run, prepared.command);
+    server = await startAgain(run, prepared.command);
     generator = await Generator.start({ url: server.url, sharedSecret: secret });
     await measure(run, subjectOf(prepared, server), generator, amounts);
     run.note('stop, ms', await server.stop());

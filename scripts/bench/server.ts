@@ -4,7 +4,7 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Figures, median, shown, table } from './figures.js';
-import { FULL, measure, QUICK, startTwice } from './measure.js';
+import { FULL, measure, QUICK, startAgain } from './measure.js';
 import { type Command, diskBytes, freePort, runnel, ServerProcess } from './process.js';
 import { Run } from './run.js';
 import { Generator } from './workload/generator.js';
@@ -58,7 +58,7 @@ async function withGenerator<T>(server: ServerProcess, use: (generator: Generato
 async function oneRun(): Promise<Figures> {
   return withDirectory(async (directory) => {
     const run = new Run('Runnel');
-    const server = await startTwice(run, await over(directory));
+    const server = await startAgain(run, await over(directory));
     return withGenerator(server, async (generator) => {
       const subject = { usage: server.usage, diskBytes: () => diskBytes(directory) };
       await measure(run, subject, generator, values.quick ? QUICK : FULL);

@@ -45,6 +45,33 @@ test('an answer holds while nothing new concerns the user, and not for long', as
   held.close();
 });
 
+test('a large answer is given again while it is being compressed', async () => {
+  const held = new HeldAnswers(new SimulatedClock());
+  const kept = held.keep('k', answer(500_000), 7);
+  const again = held.keep('k', answer(500_001), 8);
+  assert.equal(stringifyJson((await held.find('k', 8)) ?? {}), stringifyJson(answer(500_001)));
+  await Promise.all([kept, again]);
+  assert.equal(stringifyJson((await held.find('k', 8)) ?? {}), stringifyJson(answer(500_001)));
+  held.close();
+});
+
+test('the end of one answer is not that of those that came later', async () => {
+  const clock = new SimulatedClock();
+  const held = new HeldAnswers(clock);
+  await held.keep('one', answer(50_000), 7);
+  clock.advance(20_000);
+  await held.keep('two', answer(50_000), 7);
+  clock.advance(15_000);
+  assert.equal(await held.find('one', 7), undefined);
+  assert.ok(await held.find('two', 7));
+  await held.keep('two', answer(50_000), 8);
+  clock.advance(15_000);
+  assert.ok(await held.find('two', 8), 'nor is that of what it took the place of');
+  clock.advance(15_000);
+  assert.equal(await held.find('two', 8), undefined);
+  held.close();
+});
+
 test('an initial sync that is asked for again is given again until something happens', async () => {
   await using t = await openTestRooms();
   const { store, clock } = t;

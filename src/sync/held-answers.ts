@@ -32,6 +32,10 @@ interface Held {
  */
 export class HeldAnswers {
   readonly #answers = new Lru<string, Held>(HELD_BYTES);
+  /** Given again as they are until they are compressed: who asks again at once would have another made. */
+  readonly #compressing = new Map<string, Held>();
+  /** Those that were kept, in the order in which their time ends. */
+  readonly #ends: { readonly key: string; readonly untilMs: number }[] = [];
   readonly #clock: Clock;
   #sweep: Timer | undefined;
   #isClosed = false;
@@ -44,11 +48,13 @@ export class HeldAnswers {
     this.#isClosed = true;
     this.#sweep?.cancel();
     this.#answers.clear();
+    this.#compressing.clear();
+    this.#ends.length = 0;
   }
 
   /** What was kept under `key` if it still holds, given the newest position that concerns the user. */
   async find(key: string, lastChange: Position): Promise<JsonObject | undefined> {
-    const held = this.#answers.get(key);
+    const held = this.#compressing.get(key) ?? this.#answers.get(key);
     if (held === undefined || held.upTo < lastChange || held.untilMs <= this.#clock.monotonicMs()) return undefined;
     const rooms = new JsonText(held.isCompressed ? await expand(held.rooms) : held.rooms);
     return { ...held.rest, rooms: rooms as unknown as JsonValue };
@@ -62,17 +68,36 @@ export class HeldAnswers {
     const bytes = parts.reduce((sum, part) => sum + part.length, 0);
     if (bytes < SMALLEST_BYTES) return;
     const plain = Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
-    const isCompressed = plain.length > LARGEST_PLAIN_BYTES;
-    const written = isCompressed ? await compress(plain, { level: 1 }).catch(() => undefined) : plain;
-    if (written === undefined || this.#isClosed) return;
     const untilMs = this.#clock.monotonicMs() + HOLD_MS;
-    this.#answers.set(key, { upTo, rest: rest as JsonObject, rooms: written, isCompressed, untilMs }, written.length);
-    this.#sweep ??= this.#clock.after(HOLD_MS, () => this.#forgetAll());
+    const held: Held = { upTo, rest: rest as JsonObject, rooms: plain, isCompressed: false, untilMs };
+    if (plain.length <= LARGEST_PLAIN_BYTES) {
+      this.#hold(key, held);
+      return;
+    }
+    this.#compressing.set(key, held);
+    const written = await compress(plain, { level: 1 }).catch(() => undefined);
+    // A newer one is under way.
+    if (this.#compressing.get(key) !== held) return;
+    this.#compressing.delete(key);
+    if (written !== undefined) this.#hold(key, { ...held, rooms: written, isCompressed: true });
   }
 
-  /** Some go before their time: what is asked for again comes soon or not at all. */
-  #forgetAll(): void {
-    this.#sweep = undefined;
-    this.#answers.clear();
+  #hold(key: string, held: Held): void {
+    if (this.#isClosed) return;
+    this.#answers.set(key, held, held.rooms.length);
+    this.#ends.push({ key, untilMs: held.untilMs });
+    this.#sweep ??= this.#clock.after(HOLD_MS, () => this.#forgetEnded());
+  }
+
+  /** Lets go of those whose time has ended, and comes again for the next. */
+  #forgetEnded(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const left = this.#ends.findIndex(({ untilMs }) => untilMs > nowMs);
+    for (const { key } of this.#ends.splice(0, left < 0 ? this.#ends.length : left)) {
+      // What came later in its place has its own end.
+      if ((this.#answers.get(key)?.untilMs ?? nowMs) <= nowMs) this.#answers.delete(key);
+    }
+    const next = this.#ends[0];
+    this.#sweep = next && this.#clock.after(next.untilMs - nowMs, () => this.#forgetEnded());
   }
 }

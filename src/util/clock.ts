@@ -100,3 +100,11 @@ export class SimulatedClock extends BaseClock {
     this.#nowMs = untilMs;
   }
 }
+
+/** Long enough for who has been trying to reach a server to connect, be heard and be answered. */
+const LET_IN_MS = 10;
+
+/** Resolves a moment later, in real time: who waited for the server to listen comes before whatever is done next. */
+export function letIn(): Promise<void> {
+  return new Promise((next) => setTimeout(next, LET_IN_MS));
+}

@@ -11,14 +11,6 @@ export function nextTurn(): Promise<void> {
   return new Promise((next) => setImmediate(next));
 }
 
-/** Long enough for who has been trying to reach a server to connect, be heard and be answered. */
-const LET_IN_MS = 10;
-
-/** Resolves a moment later, in real time: who waited for the server to listen comes before whatever is done next. */
-export function letIn(): Promise<void> {
-  return new Promise((next) => setTimeout(next, LET_IN_MS));
-}
-
 /** Runs a sliced computation to its end, and lets whatever else waits run after every `slice` steps. */
 export async function driveInTurns<T>(steps: Generator<void, T, void>, slice: number): Promise<T> {
   for (let taken = 1; ; taken++) {
