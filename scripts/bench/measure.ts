@@ -71,20 +71,16 @@ const STARTS = 5;
  * every other day of its life.
  */
 export async function startAgain(run: Run, command: Command): Promise<ServerProcess> {
-  const first = await ServerProcess.start(command);
-  run.note('first start, ms', first.startMs);
-  let stopped = first.stop();
+  let server = await ServerProcess.start(command);
+  run.note('first start, ms', server.startMs);
   const starts: number[] = [];
-  for (;;) {
-    await stopped;
-    const server = await ServerProcess.start(command);
+  for (let i = 0; i < STARTS; i++) {
+    await server.stop();
+    server = await ServerProcess.start(command);
     starts.push(server.startMs);
-    if (starts.length === STARTS) {
-      run.note('start, ms', median(starts));
-      return server;
-    }
-    stopped = server.stop();
   }
+  run.note('start, ms', median(starts));
+  return server;
 }
 
 /** Drives a homeserver through the whole workload, and notes what it costs. */

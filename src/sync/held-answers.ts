@@ -34,7 +34,7 @@ export class HeldAnswers {
   readonly #answers = new Lru<string, Held>(HELD_BYTES);
   /** Given again as they are until they are compressed: who asks again at once would have another made. */
   readonly #compressing = new Map<string, Held>();
-  /** Those that were kept, in the order in which their time ends. */
+  /** Those that were kept, about in the order in which their time ends. */
   readonly #ends: { readonly key: string; readonly untilMs: number }[] = [];
   readonly #clock: Clock;
   #sweep: Timer | undefined;
