@@ -113,8 +113,8 @@ export const timeline = keyspace<[room: RoomNum, order: Order], EventNum>(
     purpose: 'Accepted events of a room in the order that clients page through.',
     writer: 'store/events.ts',
     derivedFrom: 'events',
-    // A page of a sync, of the rooms that something happens in.
-    held: { rows: 24, bytes: 2 << 20, whole: false },
+    // A page of a sync, of the rooms that something happens in: for certain of 1,500 with nine events each.
+    held: { rows: 24, bytes: 4 << 20, whole: false },
   },
 );
 export const stateNodes = keyspace<[node: number], Buffer>(15, 'stateNodes', ['node'], bytes, {
@@ -173,7 +173,8 @@ export const memberships = keyspace<[user: string, room: RoomNum], Membership>(
     purpose: "A local user's membership in each room, with its position in the log.",
     writer: 'store/members.ts',
     derivedFrom: 'rooms, events',
-    cacheBytes: 1 << 18,
+    // Each initial sync asks for all of a user's: some 220 bytes a room.
+    cacheBytes: 1 << 20,
   },
 );
 export const redactions = keyspace<[event: EventId], EventId>(
