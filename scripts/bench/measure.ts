@@ -83,21 +83,21 @@ export async function startAgain(run: Run, command: Command): Promise<ServerProc
   return server;
 }
 
-/** Drives a homeserver through the whole workload, and notes what it costs. */
+/** Drives a homeserver, which has just been started, through the whole workload, and notes what it costs. */
 export async function measure(run: Run, subject: Subject, generator: Generator, amounts: Amounts): Promise<void> {
   const { whoami, withinMs, idleSeconds } = amounts;
   await noteResident(run, subject, 'idle');
 
   run.noteRate('whoami/s', await generator.run('whoami', { count: whoami, atOnce: 16, withinMs }), whoami);
   run.note('create a room, ms', median(await generator.run('createRooms', { count: 100 })));
-  await accounts(run, generator, 'hundred', 100, 15);
+  await accounts(run, generator, 'hundred', 100, 15, withinMs);
   await noteResident(run, subject, 'after 100 rooms');
 
   const inOneRoom = await sends(run, subject, generator, amounts);
   await deliveries(run, generator, amounts);
   await joins(run, generator, amounts);
   await paging(run, generator, amounts, inOneRoom);
-  await accounts(run, generator, 'many', amounts.manyRooms, 5);
+  await accounts(run, generator, 'many', amounts.manyRooms, 5, withinMs);
   await noteResident(run, subject, 'after the load');
   await idle(run, subject, generator, idleSeconds);
   await noteResident(run, subject, `after ${idleSeconds} s of rest`);
@@ -105,7 +105,8 @@ export async function measure(run: Run, subject: Subject, generator: Generator, 
 
 const counted = (count: number): string => count.toLocaleString('en');
 
-async function noteResident(run: Run, { usage, database }: Subject, when: string): Promise<void> {
+/** Notes the memory that a homeserver holds when its work of before is over. */
+export async function noteResident(run: Run, { usage, database }: Subject, when: string): Promise<void> {
   await new Promise((later) => setTimeout(later, SETTLE_MS));
   if (usage === undefined) return;
   const apart = database?.usage;
@@ -116,12 +117,19 @@ async function noteResident(run: Run, { usage, database }: Subject, when: string
   }
 }
 
-async function accounts(run: Run, generator: Generator, name: string, rooms: number, count: number): Promise<void> {
+async function accounts(
+  run: Run,
+  generator: Generator,
+  name: string,
+  rooms: number,
+  count: number,
+  withinMs: number,
+): Promise<void> {
   const of = `${counted(rooms)} rooms`;
   await generator.run('fillAccount', { name, rooms });
-  const initial = await generator.run('initialSync', { name, count });
+  const initial = await generator.run('initialSync', { name, count, withinMs });
   run.note(`initial sync, ${of}, ms`, median(initial));
-  const repeated = await generator.run('initialSync', { name, count, isRepeated: true });
+  const repeated = await generator.run('initialSync', { name, count, withinMs, isRepeated: true });
   run.note(`initial sync repeated, ${of}, ms`, median(repeated));
   run.note(`empty sync, ${of}, ms`, median(await generator.run('emptySync', { name, count: 200 })));
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Figures, shown } from './figures.js';
-import { type Amounts, measure, type Subject, startAgain } from './measure.js';
+import { type Amounts, measure, noteResident, type Subject, startAgain } from './measure.js';
 import { comparison, notLed } from './peers/comparison.js';
 import { named, type Peer, type Prepared, RUNNEL } from './peers/peer.js';
 import { SYNAPSE_POSTGRES, SYNAPSE_SQLITE } from './peers/synapse.js';
@@ -22,9 +22,9 @@ const HELP = `npm run bench -- peers [--runs 3] [--full] [--only NAME,…] [--on
 npm run bench -- peers --url URL --shared-secret SECRET [--pid PID] [--data DIRECTORY] [--runs 3] [--full]
 
 The first form starts Runnel, Synapse + SQLite and Synapse + PostgreSQL in turns, or of them those named by --only; those named by
---once, which take long, in the first turn alone. A peer's
+--once, which take long, do so whole in the first turn alone: after it they are started, and no more. A peer's
 COMMAND is run by sh with DATA (a directory), PORT and SHARED_SECRET in its environment, and has to end with exec. It is run
-twice: over an empty DATA, and again over what it has made there, so it has to prepare DATA only where that is empty. A server
+over an empty DATA, and several times over what it has made there, so it has to prepare DATA only where that is empty. A server
 that fails is named below the table, and the others go on. Each figure is told on stderr as soon as it is known.
 --write puts the table into docs/benchmarks/peers.md.
 The second form drives a server that runs already; what it uses is read where its process and its data are named.
@@ -78,8 +78,8 @@ if (values.help) {
 }
 const amounts = values.full ? FULL_AMOUNTS : AMOUNTS;
 
-/** Starts a peer on an empty directory, measures it, and stops it. */
-async function measurePeer(peer: Peer, run: Run): Promise<void> {
+/** Starts a peer on an empty directory, measures it, and stops it. Where it is not `whole`, it is given nothing to do. */
+async function measurePeer(peer: Peer, run: Run, whole: boolean): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'bench-peer-'));
   const secret = randomBytes(16).toString('hex');
   let prepared: Prepared | undefined;
@@ -88,8 +88,13 @@ async function measurePeer(peer: Peer, run: Run): Promise<void> {
   try {
     prepared = await peer.prepare(directory, await freePort(), secret);
     server = await startAgain(run, prepared.command);
+    const subject = subjectOf(prepared, server);
+    if (!whole) {
+      await noteResident(run, subject, 'idle');
+      return;
+    }
     generator = await Generator.start({ url: server.url, sharedSecret: secret });
-    await measure(run, subjectOf(prepared, server), generator, amounts);
+    await measure(run, subject, generator, amounts);
     run.note('stop, ms', await server.stop());
   } finally {
     generator?.stop();
@@ -120,7 +125,7 @@ async function measureRunning(url: string, sharedSecret: string, run: Run): Prom
 }
 
 /** What is measured in each turn, by name. */
-function chosen(): Map<string, (run: Run) => Promise<void>> {
+function chosen(): Map<string, (run: Run, whole: boolean) => Promise<void>> {
   const { url, 'shared-secret': secret, only } = values;
   if (url !== undefined) {
     if (secret === undefined) throw new Error('--url needs --shared-secret');
@@ -132,28 +137,27 @@ function chosen(): Map<string, (run: Run) => Promise<void>> {
   if (unknown !== undefined)
     throw new Error(`there is no peer '${unknown}' among ${all.map((p) => p.name).join(', ')}`);
   const peers = all.filter(({ name }) => names.includes(name));
-  return new Map(peers.map((peer) => [peer.name, (run) => measurePeer(peer, run)]));
+  return new Map(peers.map((peer) => [peer.name, (run, whole) => measurePeer(peer, run, whole)]));
 }
 
 const before = machine();
-/** Names of those that take part in the first turn alone. */
+/** Names of those that are driven in the first turn alone. */
 const once = values.once.split(',').filter((name) => name !== '');
 const runners = chosen();
 const results = new Map<string, Figures[]>([...runners.keys()].map((name) => [name, []]));
 const failures: string[] = [];
 for (let turn = 1; turn <= Number(values.runs); turn++) {
   for (const [name, measured] of runners) {
-    if (turn > 1 && once.includes(name)) continue;
     const fromMs = performance.now();
     const run = new Run(name);
-    const failed = await measured(run).catch((error: Error) => error);
+    const failed = await measured(run, turn === 1 || !once.includes(name)).catch((error: Error) => error);
     results.get(name)!.push(run.figures);
     const took = `turn ${turn}, ${name}: ${shown((performance.now() - fromMs) / 1000)} s`;
     console.error(failed ? `${took}, failed: ${failed.message}` : took);
     if (failed) failures.push(`${name} failed in turn ${turn}; what it gave until then stands in the table.`);
   }
 }
-const alone = once.length > 0 ? `, ${once.join(', ')} in the first alone` : '';
+const alone = once.length > 0 ? `, ${once.join(', ')} whole in the first alone` : '';
 const head = `${before}; ${values.runs} runs in turns${alone}: median (least … largest).`;
 const behind = results.has(RUNNEL.name) && results.size > 1 ? [notLed(results, RUNNEL.name)] : [];
 const report = `${[head, comparison(results, RUNNEL.name), ...behind, ...failures].join('\n\n')}\n`;

@@ -73,12 +73,12 @@ async function fillAccount(world: World, { name, rooms }: { name: string; rooms:
  */
 async function initialSync(
   world: World,
-  given: { name: string; count: number; isRepeated?: boolean },
+  given: { name: string; count: number; withinMs: number; isRepeated?: boolean },
 ): Promise<number[]> {
   const user = await world.user(given.name);
   const path = (): string => `${SYNC}?timeout=${given.isRepeated ? 0 : world.serial()}`;
   if (given.isRepeated) await world.bytes('GET', path(), user);
-  return times(given.count, () => world.bytes('GET', path(), user));
+  return times(given.count, () => world.bytes('GET', path(), user), given.withinMs);
 }
 
 /** Milliseconds of each sync that has nothing to tell. */

@@ -118,10 +118,15 @@ export function rate({ count, seconds }: Done): number {
   return count / seconds;
 }
 
-/** Milliseconds of `count` runs of `work`, one after the other. */
-export async function times(count: number, work: (index: number) => Promise<unknown>): Promise<number[]> {
+/** Milliseconds of `count` runs of `work`, one after the other; after `withinMs` none is begun any more but the first. */
+export async function times(
+  count: number,
+  work: (index: number) => Promise<unknown>,
+  withinMs = Number.POSITIVE_INFINITY,
+): Promise<number[]> {
   const taken: number[] = [];
-  for (let i = 0; i < count; i++) {
+  const untilMs = performance.now() + withinMs;
+  for (let i = 0; i < count && (i === 0 || performance.now() < untilMs); i++) {
     const from = performance.now();
     await work(i);
     taken.push(performance.now() - from);
