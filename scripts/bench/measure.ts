@@ -129,8 +129,10 @@ async function accounts(
   await generator.run('fillAccount', { name, rooms });
   const initial = await generator.run('initialSync', { name, count, withinMs });
   run.note(`initial sync, ${of}, ms`, median(initial));
+  run.tellCut(`initial sync, ${of}`, initial.length, count);
   const repeated = await generator.run('initialSync', { name, count, withinMs, isRepeated: true });
   run.note(`initial sync repeated, ${of}, ms`, median(repeated));
+  run.tellCut(`initial sync repeated, ${of}`, repeated.length, count);
   run.note(`empty sync, ${of}, ms`, median(await generator.run('emptySync', { name, count: 200 })));
 }
 
