@@ -99,9 +99,12 @@ export class RustParty {
     what: string,
     holds: (line: RustLine) => boolean = () => true,
   ): Promise<RustLine> {
-    return waitFor(`${this.userId} sees ${what}`, async () =>
-      (await this.lines(place)).find((line) => line.id === id && holds(line)),
-    );
+    let shown: readonly RustLine[] = [];
+    const told = () => `${this.userId} sees ${what}; shown were ${JSON.stringify(shown)}`;
+    return waitFor(told, async () => {
+      shown = await this.lines(place);
+      return shown.find((line) => line.id === id && holds(line));
+    });
   }
 
   /** Scrolls back to the beginning, and returns all messages in order. */
