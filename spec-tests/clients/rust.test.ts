@@ -64,7 +64,9 @@ test('two users of matrix-rust-sdk talk over simplified sliding sync', { timeout
   await alice.ask('edit', { ...main, event: hello, body: 'hello, bob' });
   await bob.sees(main, hello, 'the edit', ({ body, edited }) => edited && body === 'hello, bob');
   await alice.ask('react', { ...main, event: reply, key: '👍' });
-  await bob.sees(main, reply, 'the reaction', ({ reactions }) => reactions['👍']?.join() === alice.userId);
+  for (const user of [bob, alice]) {
+    await user.sees(main, reply, 'the reaction', ({ reactions }) => reactions['👍']?.join() === alice.userId);
+  }
   await alice.ask('react', { ...main, event: reply, key: '👍' });
   await bob.sees(main, reply, 'it withdrawn', ({ reactions }) => Object.keys(reactions).length === 0);
   const slip = await bob.say(main, 'a slip');

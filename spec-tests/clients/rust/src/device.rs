@@ -67,7 +67,7 @@ pub struct Device {
     rooms: Arc<Mutex<Vector<RoomListItem>>>,
     /// Who types, room by room.
     typing: Arc<Mutex<HashMap<OwnedRoomId, Vec<OwnedUserId>>>>,
-    timelines: tokio::sync::Mutex<HashMap<TimelineKey, Arc<Timeline>>>,
+    timelines: tokio::sync::Mutex<HashMap<TimelineKey, Timeline>>,
 }
 
 fn text<'a>(given: &'a Value, key: &str) -> Outcome<&'a str> {
@@ -185,18 +185,16 @@ impl Device {
             "history" => Ok(json!(self.history(given).await?)),
             "say" | "reply" | "edit" => self.write(name, given).await,
             "react" => Ok(json!(
-                self.timeline(given)
+                self.open(given)
                     .await?
                     .toggle_reaction(&event(given)?, text(given, "key")?)
                     .await?
             )),
             "redact" => {
-                self.timeline(given).await?.redact(&event(given)?, None).await?;
+                self.open(given).await?.redact(&event(given)?, None).await?;
                 Ok(Value::Null)
             }
-            "read" => Ok(json!(
-                self.timeline(given).await?.mark_as_read(ReceiptType::Read).await?
-            )),
+            "read" => Ok(json!(self.open(given).await?.mark_as_read(ReceiptType::Read).await?)),
             "type" => {
                 self.room(given)?
                     .typing_notice(given["typing"].as_bool().unwrap_or(true))
@@ -282,22 +280,28 @@ impl Device {
         Ok(json!(listed))
     }
 
-    /// The timeline of a room, or of the thread whose root `given` names. The first time that one of a room is asked for the
-    /// device subscribes to the room, as an app does when a person opens it.
-    async fn timeline(&self, given: &Value) -> Outcome<Arc<Timeline>> {
+    /// The timeline of a room, or of the thread whose root `given` names, as a person has it who opens it now. Timelines of
+    /// this SDK that were open while much came at once can lack a line, or show it in another's place; one that is made anew
+    /// shows what the SDK has.
+    async fn open(&self, given: &Value) -> Outcome<Timeline> {
+        self.keep_open(given).await?;
+        self.new_timeline(given).await
+    }
+
+    /// Keeps a timeline open from the first time that it is asked for, and subscribes to its room, as an app does when a
+    /// person opens it.
+    async fn keep_open(&self, given: &Value) -> Outcome<()> {
         let room = self.room(given)?;
         let thread = given["thread"].as_str().map(OwnedEventId::try_from).transpose()?;
         let mut timelines = self.timelines.lock().await;
         let key = (room.room_id().to_owned(), thread);
-        if let Some(timeline) = timelines.get(&key) {
-            return Ok(timeline.clone());
+        if !timelines.contains_key(&key) {
+            let list = self.syncs.room_list_service();
+            list.subscribe_to_rooms(&[room.room_id()]).await;
+            self.watch_typing(&room);
+            timelines.insert(key, self.new_timeline(given).await?);
         }
-        let list = self.syncs.room_list_service();
-        list.subscribe_to_rooms(&[room.room_id()]).await;
-        self.watch_typing(&room);
-        let timeline = Arc::new(self.new_timeline(given).await?);
-        timelines.insert(key, timeline.clone());
-        Ok(timeline)
+        Ok(())
     }
 
     fn watch_typing(&self, room: &Room) {
@@ -314,17 +318,13 @@ impl Device {
         });
     }
 
-    /// What a person sees who opens the room or the thread now. A timeline of this SDK that was open while much came at
-    /// once can show a line in another's place; one that is made anew shows what the SDK has.
     async fn lines(&self, given: &Value) -> Outcome<Vec<Value>> {
-        self.timeline(given).await?;
-        Ok(shown(&self.new_timeline(given).await?).await)
+        Ok(shown(&self.open(given).await?).await)
     }
 
     /// The same, scrolled back to the beginning.
     async fn history(&self, given: &Value) -> Outcome<Vec<Value>> {
-        self.timeline(given).await?;
-        let timeline = self.new_timeline(given).await?;
+        let timeline = self.open(given).await?;
         while !timeline.paginate_backwards(HISTORY_PAGE).await? {}
         Ok(shown(&timeline).await)
     }
@@ -343,7 +343,7 @@ impl Device {
 
     /// Sends a message and waits until the server has acknowledged it, however often the send queue has to send it.
     async fn write(&self, how: &str, given: &Value) -> Outcome<Value> {
-        let timeline = self.timeline(given).await?;
+        let timeline = self.open(given).await?;
         let body = text(given, "body")?;
         let content = RoomMessageEventContentWithoutRelation::text_plain(body);
         match how {

@@ -1,10 +1,14 @@
 //! Messages as their reader sees them.
 
-use matrix_sdk_ui::timeline::{EventTimelineItem, TimelineDetails, TimelineItemContent};
+use std::collections::BTreeMap;
+
+use matrix_sdk::ruma::OwnedUserId;
+use matrix_sdk_ui::timeline::{EventTimelineItem, ReactionStatus, TimelineDetails, TimelineItemContent};
 use serde_json::{Value, json};
 
 /// A message of a timeline, or nothing where the item is none. `body` is null for what is redacted or can't be decrypted,
-/// which `kind` tells apart. `id` is null as long as the server has not acknowledged it.
+/// which `kind` tells apart. `id` is null as long as the server has not acknowledged it;
+/// reactions that it has not are left out.
 pub fn line(item: &EventTimelineItem) -> Option<Value> {
     let content = item.content();
     let message = content.as_msglike()?;
@@ -15,12 +19,14 @@ pub fn line(item: &EventTimelineItem) -> Option<Value> {
     } else {
         "message"
     };
-    let reactions: serde_json::Map<String, Value> = content
-        .reactions()
-        .into_iter()
-        .flat_map(|reactions| reactions.iter())
-        .map(|(key, senders)| (key.clone(), json!(senders.keys().collect::<Vec<_>>())))
-        .collect();
+    let mut reactions: BTreeMap<&String, Vec<&OwnedUserId>> = BTreeMap::new();
+    for (key, senders) in content.reactions().into_iter().flat_map(|reactions| reactions.iter()) {
+        for (sender, reaction) in senders {
+            if matches!(reaction.status, ReactionStatus::RemoteToRemote(_)) {
+                reactions.entry(key).or_default().push(sender);
+            }
+        }
+    }
     Some(json!({
         "id": item.event_id().filter(|_| !item.is_local_echo()),
         "sender": item.sender(),

@@ -4,6 +4,9 @@
 //! It is driven by lines of JSON on its standard input. Each line is `{"id": n, "do": name, ...}`; each answer
 //! `{"id": n, "result": …}` or `{"id": n, "error": text}`. Usage: rust-party URL STORE_DIRECTORY
 
+// The SDK's futures are deeper than compilers follow on their own.
+#![recursion_limit = "256"]
+
 mod device;
 mod line;
 
