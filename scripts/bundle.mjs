@@ -60,16 +60,13 @@ const versionInside = {
 };
 
 /** Packages that a start imports and does not use, with the names that are asked of them later. */
-const APART_WHEN_USED = { ajv: ['Ajv'], tweetnacl: ['sign'] };
+const APART_WHEN_USED = { ajv: ['Ajv'], fastify: ['fastify'], pino: ['pino'], tweetnacl: ['sign'] };
 /** The same of packages that stay in the bundle. */
-const INSIDE_WHEN_USED = {
-  '@fastify/proxy-addr': ['all', 'compile'],
-  pino: ['pino'],
-  'smol-toml': ['parse', 'TomlError'],
-  fastify: ['fastify'],
-};
-/** What most starts do not need is a file of its own each, beside the bundle, whose text stays in memory. */
+const INSIDE_WHEN_USED = { '@fastify/proxy-addr': ['all', 'compile'], 'smol-toml': ['parse', 'TomlError'] };
+/** What a start does not need is a file of its own each, beside the bundle, whose text stays in memory. */
 const APART = ['undici', ...Object.keys(APART_WHEN_USED)];
+/** Those of them that every server comes to load, once its start is over: their text is made as short as the bundle's. */
+const LOADED_LATER = ['fastify', 'pino'];
 const apart = {
   name: 'apart',
   setup({ onResolve, onLoad }) {
@@ -86,6 +83,10 @@ const apart = {
  * A consumer that takes a name when it is loaded itself loads it then.
  */
 const WHEN_USED = {
+  'node:crypto': [
+    ...['createHash', 'createHmac', 'createPrivateKey', 'createPublicKey', 'hash', 'randomBytes', 'sign', 'verify'],
+    'timingSafeEqual',
+  ],
   'node:child_process': ['fork'],
   'node:dns/promises': ['Resolver'],
   'node:fs/promises': ['mkdir', 'open', 'readdir', 'readFile', 'rename', 'rm', 'stat', 'unlink'],
@@ -108,7 +109,7 @@ const IN_SHORT = {
     "module.exports = { isMainThread: true, get Worker() { return require('node:worker_threads').Worker; } };",
   'thread-stream': "module.exports = function (...given) { return new (require('thread-stream'))(...given); };",
 };
-/** fastify's router makes a tree for each method that it knows of, twice; here it is asked for these alone (`http/server.ts`). */
+/** fastify's router makes a tree for each method that it knows of, twice; here it is asked for these alone (`http/framework.ts`). */
 const methodsInUse = {
   name: 'methods-in-use',
   setup({ onLoad }) {
@@ -117,7 +118,8 @@ const methodsInUse = {
     }));
   },
 };
-const loadedWhenUsed = {
+/** For the bundle, or for what the package of this name is made into. */
+const loadedWhenUsed = (itself) => ({
   name: 'loaded-when-used',
   setup({ onResolve, onLoad }) {
     const sources = new Map();
@@ -130,7 +132,8 @@ const loadedWhenUsed = {
       if (!sources.has(`node:${id}`)) sources.set(`node:${id}`, source);
     }
     onResolve({ filter: /^[@\w:/-]+$/ }, ({ path, namespace }) => {
-      if (!sources.has(path) || (namespace === 'when-used' && Object.hasOwn(INSIDE_WHEN_USED, path))) return undefined;
+      if (!sources.has(path) || path === itself) return undefined;
+      if (namespace === 'when-used' && Object.hasOwn(INSIDE_WHEN_USED, path)) return undefined;
       // From in there it is what Node finds.
       if (namespace !== 'when-used') return { path, namespace: 'when-used' };
       return Object.hasOwn(APART_WHEN_USED, path) ? { path, namespace: 'apart' } : { path, external: true };
@@ -140,14 +143,15 @@ const loadedWhenUsed = {
     onLoad({ filter: /[\\/]dist[\\/].*\.js$/ }, ({ path }) => {
       for (const [, given, id] of readFileSync(path, 'utf8').matchAll(/^import \{([^}]*)\} from '(.*)';$/gm)) {
         const names = WHEN_USED[id] ?? APART_WHEN_USED[id] ?? INSIDE_WHEN_USED[id];
-        const missing = given.split(',').filter((one) => !names?.includes(/\w+/.exec(one)[0]));
+        const asked = given.split(',').flatMap((one) => /\w+/.exec(one) ?? []);
+        const missing = asked.filter((name) => !names?.includes(name));
         if (names !== undefined && missing.length > 0)
           return { errors: [{ text: `${id} is loaded without ${missing}` }] };
       }
       return undefined;
     });
   },
-};
+});
 
 /**
  * One script, and not a module: only scripts can be given code that was compiled before. It is a function of what Node
@@ -160,7 +164,7 @@ async function buildProgram() {
     format: 'cjs',
     supported: { 'dynamic-import': false },
     define: { 'import.meta.url': 'bundle.url' },
-    plugins: [levelInItsPlace, versionInside, apart, methodsInUse, loadedWhenUsed],
+    plugins: [levelInItsPlace, versionInside, apart, loadedWhenUsed()],
     write: false,
   });
   // A script's own names are kept, which here are those of all our modules; those inside of functions are a quarter of the text.
@@ -184,6 +188,10 @@ await Promise.all([
       outExtension: { '.js': '.cjs' },
       entryNames: name,
       format: 'cjs',
+      ...(LOADED_LATER.includes(name) && {
+        minifyIdentifiers: true,
+        plugins: [apart, methodsInUse, loadedWhenUsed(name)],
+      }),
     }),
   ),
   // Decoders are loaded when the first picture or page comes.

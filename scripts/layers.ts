@@ -46,7 +46,7 @@ export const GATES: Readonly<Record<string, string>> = {
   level: 'store/db.ts',
   undici: 'remote/http.ts',
   '@node-rs/argon2': 'users/passwords.ts',
-  fastify: 'http/server.ts',
+  fastify: 'http/framework.ts',
   pino: 'log.ts',
   'smol-toml': 'config.ts',
   sharp: 'media/make-thumbnail.ts',

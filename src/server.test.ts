@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Config, loadConfig } from '#config';
 import { openHttpClient } from '#remote/http.js';
-import { openServer, type Surroundings } from '#server';
+import { openLayers, openServer, type Surroundings } from '#server';
 import { devices } from '#store/schema.js';
 import { addUser, listUsers } from '#users/accounts.js';
 import { SimulatedClock, SystemClock } from '#util/clock.js';
@@ -100,6 +100,21 @@ test('a second server over a directory says that it is in use, on whatever addre
     await assert.rejects(openServer({ ...config, listen }, surroundings), { name: 'StoreError', kind: 'locked' });
   }
   assert.equal(await status(`http://127.0.0.1:${port}/ready`), 200);
+});
+
+test('a signing key that bears the id of another ends the start, and nothing is left open', async (t) => {
+  const config = await configured(t);
+  const path = join(config.data, 'signing.key');
+  await (await openServer(config, surroundings)).close();
+  const right = await readFile(path, 'utf8');
+  const [algorithm, version] = right.split(' ');
+  await writeFile(path, `${algorithm} ${version} ${Buffer.alloc(32, 9).toString('base64')}\n`);
+  const wrong = { name: 'StoreError', kind: 'signingKey' };
+  await assert.rejects(openServer(config, surroundings), wrong);
+  await assert.rejects(openLayers(config, surroundings), wrong);
+  await writeFile(path, right);
+  const again = await openServer(config, surroundings);
+  await again.close();
 });
 
 test('where a certificate or an authority can not be read, nothing is left open', async (t) => {

@@ -21,9 +21,9 @@ import { resolveAlias } from '#rooms/directory.js';
 import { type Federation, openFederation, verifyRequest } from '#rooms/federation.js';
 import { changeMembershipIn } from '#rooms/membership.js';
 import { findRoom, memberOf, openRooms, type RoomHooks, type Rooms } from '#rooms/rooms.js';
-import { openStore } from '#store/db.js';
+import { expectSigningKey, openStore } from '#store/db.js';
 import { Events } from '#store/events.js';
-import { keyFingerprint, openSigningKey } from '#store/key-file.js';
+import { checkedWhenUsed, openSigningKey } from '#store/key-file.js';
 import { StateTrees } from '#store/state.js';
 import { StoreError } from '#store/store-error.js';
 import type { Store } from '#store/types.js';
@@ -75,6 +75,8 @@ export interface Server {
   readonly layers: Layers;
   /** Where it listens, with the ports that the system gave. */
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
+  /** Loads what a start does without, once it is over. */
+  prepare(): Promise<void>;
   /** Resolves when nothing is waiting to be written and no background task runs. */
   settle(): Promise<void>;
   /**
@@ -87,11 +89,29 @@ export interface Server {
 }
 
 /** Opens everything below HTTP. Throws `StoreError` with a sentence for the operator. */
-export async function openLayers(config: Config, { clock, random, log }: Surroundings): Promise<OpenedLayers> {
+export async function openLayers(config: Config, surroundings: Surroundings): Promise<OpenedLayers> {
+  const opened = await beginLayers(config, surroundings);
+  try {
+    opened.checkKey();
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+  return opened;
+}
+
+/** The same before the signing key is known to be the database's. It can't be used before: what would be signed fails. */
+interface BegunLayers extends OpenedLayers {
+  /** Throws `StoreError` where it is another key. Loads `node:crypto`, which takes a tenth of a start. */
+  checkKey(): void;
+}
+
+async function beginLayers(config: Config, { clock, random, log }: Surroundings): Promise<BegunLayers> {
   const { serverName } = config;
-  const signingKey = openSigningKey(config.data, random, log);
-  const signingKeyFingerprint = keyFingerprint(signingKey);
-  const store = await openStore({ directory: config.data, clock, serverName, signingKeyFingerprint, log });
+  const key = openSigningKey(config.data, random, log);
+  const store = await openStore({ directory: config.data, clock, serverName, signingKey: key, log });
+  const checkKey = (): void => expectSigningKey(store, key);
+  const signingKey = checkedWhenUsed(key, checkKey);
   const rooms = openRooms({
     store,
     events: new Events(),
@@ -125,6 +145,7 @@ export async function openLayers(config: Config, { clock, random, log }: Surroun
   const sync = openSync(rooms, users);
   return {
     layers: { config, store, rooms, users, media, sync },
+    checkKey,
     async close() {
       sync.close();
       await closeUsers(users);
@@ -139,7 +160,7 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
   const { clock, random, log } = surroundings;
   const federates = config.federation === 'on';
   // LevelDB opens on another thread: what does not need it is done meanwhile. Who comes early waits, and is not turned away.
-  const opening = openLayers(config, surroundings);
+  const opening = beginLayers(config, surroundings);
   const http = createHttpServer<App>({
     endpoints: [...landing(config), ...ENDPOINTS, ...(federates ? FEDERATION_ENDPOINTS : [])],
     limits: createLimits({ clock, mode: config.rateLimits ? 'on' : 'off' }),
@@ -185,26 +206,37 @@ export async function openServer(config: Config, surroundings: Surroundings): Pr
   const push = new Push({ rooms: layers.rooms, users: layers.users, tasks, log });
   const outbound = federation && new OutboundFederation({ federation, tasks, log });
   runBulkRedactions(layers.rooms, tasks);
-  // Who waits for the server comes before what was left undone.
-  await letIn();
-  const pushing = push.start().catch((error: unknown) => log.error('Push was not taken up.', { error }));
-  const sending = outbound?.start().catch((error: unknown) => log.error('Federation was not taken up.', { error }));
-  const resumed = resumeTasks(layers.users).catch((error: unknown) => log.error('Tasks were not resumed.', { error }));
+  const takenUp: Promise<void>[] = [];
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await http.close();
     outbound?.close();
     await tasks.dispose();
-    await Promise.all([resumed, pushing, sending]);
+    await Promise.all(takenUp);
     await push.close();
     await remote?.close();
     await opened.close();
   };
+  // Who waits for the server comes before what was left undone.
+  await letIn();
+  try {
+    opened.checkKey();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const takeUp = (part: string, start: Promise<void>): void => {
+    takenUp.push(start.catch((error: unknown) => log.error('Not taken up where it was left.', { part, error })));
+  };
+  takeUp('push', push.start());
+  if (outbound !== undefined) takeUp('federation', outbound.start());
+  takeUp('tasks', resumeTasks(layers.users));
   return {
     layers,
     addresses,
+    prepare: () => http.prepare(),
     async settle() {
-      await Promise.all([resumed, pushing, sending]);
+      await Promise.all(takenUp);
       await federation?.lanes.settle();
       await Promise.all(layers.users.running.values());
       await tasks.settle();
@@ -236,9 +268,9 @@ async function listen(http: HttpServer<App>, config: Config): Promise<Server['ad
 /** Waits for the layers and the addresses. Rejects, with both closed again, where one can't be had; the layers' reason comes first. */
 async function bothOrNeither(
   http: HttpServer<App>,
-  opening: Promise<OpenedLayers>,
+  opening: Promise<BegunLayers>,
   listening: Promise<Server['addresses']>,
-): Promise<{ opened: OpenedLayers; addresses: Server['addresses'] }> {
+): Promise<{ opened: BegunLayers; addresses: Server['addresses'] }> {
   const [layers, addresses] = await Promise.allSettled([opening, listening]);
   if (layers.status === 'fulfilled' && addresses.status === 'fulfilled') {
     return { opened: layers.value, addresses: addresses.value };

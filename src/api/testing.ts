@@ -138,6 +138,7 @@ export async function serveApi(
     authenticate: (token, seen) => authenticate(users, token, seen),
   });
   const { port } = await server.listen('127.0.0.1', 0);
+  await server.prepare();
   t.after(async () => {
     await server.close(0);
     await tasks.dispose();

@@ -7,6 +7,7 @@ import { VERBS } from '#cli/verbs.js';
 import { openLog } from '#log';
 import { openServer, type Server } from '#server';
 import { ensureFirstToken } from '#users/registration-tokens.js';
+import { letIn } from '#util/clock.js';
 import type { Log } from '#util/log.js';
 import { VERSION } from '#util/version.js';
 
@@ -15,6 +16,9 @@ import { VERSION } from '#util/version.js';
  * server, and npm passes the same signal on to it once more.
  */
 const SAME_SIGNAL_WITHIN_MS = 500;
+
+/** What a start does without is loaded so soon after it that the memory of both is given back together (`collectAtRest`). */
+const LOAD_AFTER_MS = 100;
 
 export const serve: Command = {
   name: 'serve',
@@ -42,12 +46,16 @@ export const serve: Command = {
     const server = await openServer(config, { clock, random, log, onRequest });
     const control = await openControl(invocation, server, context, log);
     await greet(context, invocation, server, log);
-    const onceStarted = clock.after(STARTING_MS, () => {
+    const loading = clock.after(LOAD_AFTER_MS, () => {
       log.prepare();
-      optimizing.look();
+      letIn()
+        .then(() => server.prepare())
+        .catch((error: unknown) => log.error('A part of the server could not be loaded.', { error }));
     });
+    const onceStarted = clock.after(STARTING_MS, () => optimizing.look());
     collecting = collectAtRest(clock, { atRest: () => server.rest(), onLook: () => optimizing.look() });
     await stopped;
+    loading.cancel();
     onceStarted.cancel();
     collecting.stop();
     await control?.close();

@@ -48,15 +48,24 @@ export function sha1(text: string): Buffer {
 export function signingKeyFromSeed(seed: Uint8Array, version?: string): SigningKey {
   if (seed.length !== KEY_BYTES) throw new RangeError('an Ed25519 seed has 32 bytes');
   const copy = Buffer.from(seed);
-  const privateKey = privateKeyOf(copy);
-  const publicBytes = Buffer.from(privateKey.export({ format: 'jwk' }).x!, 'base64url');
-  const name = version ?? `a_${sha256(publicBytes).toString('hex').slice(0, 6)}`;
+  let derived: { privateKey: KeyObject; publicBytes: Buffer } | undefined;
+  // When it is asked for: a start does without what Node has to load for it.
+  const derive = () => {
+    if (derived === undefined) {
+      const privateKey = privateKeyOf(copy);
+      derived = { privateKey, publicBytes: Buffer.from(privateKey.export({ format: 'jwk' }).x!, 'base64url') };
+    }
+    return derived;
+  };
+  const name = version ?? `a_${sha256(derive().publicBytes).toString('hex').slice(0, 6)}`;
   if (!KEY_VERSION.test(name)) throw new RangeError('a key version has only letters, digits and _');
   return {
     id: `${ALGORITHM}:${name}`,
-    publicKey: encodeBase64(publicBytes),
+    get publicKey() {
+      return encodeBase64(derive().publicBytes);
+    },
     seed: copy,
-    sign: (bytes) => encodeBase64(cryptoSign(null, bytes, privateKey)),
+    sign: (bytes) => encodeBase64(cryptoSign(null, bytes, derive().privateKey)),
   };
 }
 

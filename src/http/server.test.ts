@@ -388,6 +388,42 @@ test('who comes early to a server that does not open is told so', async (t) => {
   for (const { status, json } of await answers) assert.deepEqual([status, json.errcode], [503, 'M_UNKNOWN']);
 });
 
+test('until the start is over requests are answered as they are later, and without fastify', async (t) => {
+  const traced = endpoint({
+    ...open,
+    id: 'traced',
+    method: 'GET',
+    path: '/traced',
+    handle: async (_app: object) => ({ throughFastify: /[\\/]fastify[\\/]/.test(String(new Error('here').stack)) }),
+  });
+  const hs = await serve(t, [room, throwing(new MatrixError('M_NOT_FOUND', 'none')), traced], { isPrepared: false });
+  const path = '/_matrix/client/v3/rooms';
+  const cases: [method: string, target: string][] = [
+    ['GET', `${path}/!a%2Fb:c/messages?limit=3&limit=4`],
+    ['GET', `${path}/${'%E2%82%AC'.repeat(900)}/messages`],
+    ['GET', `${path}/%FF/messages`],
+    ['HEAD', `${path}/!a:b/messages`],
+    ['GET', '//nowhere/./../%2e'],
+    ['GET', 'https://hs/'],
+    ['POST', '/throwing?a=%'],
+    ['PUT', '/throwing'],
+    ['OPTIONS', '*'],
+    ['PROPFIND', '/throwing'],
+  ];
+  const answers = () =>
+    Promise.all(
+      cases.map(async ([method, target]) => {
+        const { status, headers, text } = await hs.call(method, target);
+        return { method, target, status, text, headers: { ...headers, date: undefined } };
+      }),
+    );
+  const early = await answers();
+  assert.equal((await hs.call('GET', '/traced')).json.throughFastify, false);
+  await hs.server.prepare();
+  assert.equal((await hs.call('GET', '/traced')).json.throughFastify, true);
+  assert.deepEqual(await answers(), early);
+});
+
 test('closing wakes waiting requests, answers them, and ends idle and silent connections', async (t) => {
   const { wait, begun } = waiter();
   const hs = await serve(t, [wait, room]);

@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, isIP, Server as NetServer } from 'node:net';
-import { fastify } from 'fastify';
+import { type AddressInfo, isIP } from 'node:net';
 import { MatrixError } from '#core/errors.js';
 import type { ServerName } from '#core/ids.js';
 import type { JsonObject } from '#core/json-value.js';
@@ -11,6 +10,7 @@ import { ClientGone, parseBody, readBody, refuseBody } from '#http/body.js';
 import { closeWithSocket, connectionBound, refuseConnection } from '#http/connections.js';
 import { type Caller, type Endpoint, Reply, type RequestInfo } from '#http/endpoint.js';
 import { Exchange, type ExchangeContext } from '#http/exchange.js';
+import { type Framework, METHODS, makeFramework } from '#http/framework.js';
 import { InputChecks } from '#http/input.js';
 import type { Limits } from '#http/limits.js';
 import { Responder } from '#http/respond.js';
@@ -63,8 +63,6 @@ export const HTTP_BOUNDS: HttpBounds = {
   connectionsPerAddress: 500,
 };
 
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'];
-
 /** Headers beyond these are dropped unread by Node 20; later ones refuse the request (431). */
 const MOST_HEADERS = 200;
 
@@ -74,11 +72,6 @@ const GONE = 'ERR_STREAM_PREMATURE_CLOSE';
 function stoppingError(): MatrixError {
   return new MatrixError('M_UNKNOWN', 'The server is stopping', { status: 503 });
 }
-
-/** Stands for fastify's schema compilers, which nothing here asks for. */
-const noCompiler = () => () => (): never => {
-  throw new Error('fastify was given a schema');
-};
 
 export interface HttpServerOptions<App> {
   readonly endpoints: readonly Endpoint<App>[];
@@ -119,6 +112,8 @@ export interface HttpServer<App> {
    * error, such as `EADDRINUSE`.
    */
   listen(host: string, port: number, tls?: TlsIdentity): Promise<{ readonly host: string; readonly port: number }>;
+  /** Puts fastify in front, once. A start can do without: until then requests go where fastify would lead them. */
+  prepare(): Promise<void>;
   /**
    * Stops accepting, aborts the signal of waiting requests, lets running ones end, and after `withinMs`
    * (default 10,000) closes what is left. Idempotent.
@@ -298,30 +293,19 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
     }
   };
 
-  // One wildcard: registering each path with fastify takes it a millisecond apiece, and it would decode before matching.
-  const framework = fastify({
-    logger: false,
-    exposeHeadRoutes: false,
-    return503OnClosing: false,
-    requestIdHeader: false,
-    genReqId: () => '',
-    // Listening is ours, on as many addresses as there are: it would make a server for HTTP that nobody uses.
-    serverFactory: () => new NetServer() as Server,
-    // No schema is ever given to fastify: without this it loads an ajv and a serializer of its own for naught.
-    schemaController: { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } },
-    routerOptions: { maxParamLength: bounds.headerBytes, querystringParser: () => ({}) },
-    // A target that fastify can't decode: our own table decodes, and answers in Matrix's form.
-    frameworkErrors: (_error, request, reply) => serve(request.raw, reply.raw),
-  });
-  // Bodies are ours to read, after the caller is known.
-  for (const method of METHODS) framework.addHttpMethod(method, { hasBody: false, overrideExisting: true });
-  framework.route({ method: METHODS, url: '/*', handler: (request, reply) => serve(request.raw, reply.raw) });
+  let framework: Framework | undefined;
   /** What is no path, or has a method that nothing here has, leads nowhere in our own table too. */
   const route = (request: IncomingMessage, response: ServerResponse): void => {
-    if (request.url?.[0] === '/' && METHODS.includes(request.method ?? '')) framework.routing(request, response);
-    else serve(request, response);
+    if (framework === undefined || request.url?.[0] !== '/' || !METHODS.includes(request.method ?? '')) {
+      serve(request, response);
+    } else {
+      framework.routing(request, response);
+    }
   };
-  const ready = framework.ready();
+  let preparing: Promise<void> | undefined;
+  const prepare = async (): Promise<void> => {
+    if (!stopping) framework = await makeFramework(serve, bounds.headerBytes);
+  };
 
   const open = (tls: TlsIdentity | undefined): Server => {
     const settings = {
@@ -355,7 +339,8 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
     });
     for (const server of servers) server.closeAllConnections();
     await Promise.all(closed);
-    await framework.close();
+    await preparing?.catch(() => {});
+    await framework?.close();
   };
 
   let closing: Promise<void> | undefined;
@@ -365,7 +350,6 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
       attach(given);
     },
     async listen(host, port, tls) {
-      await ready;
       const server = open(tls);
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
@@ -379,6 +363,10 @@ export function createHttpServer<App>(options: HttpServerOptions<App>): HttpServ
       servers.add(server);
       const { address, port: taken } = server.address() as AddressInfo;
       return { host: isIP(host) === 0 ? address : host, port: taken };
+    },
+    prepare() {
+      preparing ??= prepare();
+      return preparing;
     },
     close(withinMs = 10_000) {
       stopping = true;

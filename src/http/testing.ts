@@ -63,9 +63,11 @@ export async function serve(
   options: Partial<HttpServerOptions<object> & HttpBackend<object>> & {
     readonly callers?: Readonly<Record<string, Caller>>;
     readonly isAttached?: boolean;
+    /** Whether the start is over; true unless given. */
+    readonly isPrepared?: boolean;
   } = {},
 ): Promise<Running> {
-  const { callers = { alice: callerOf() }, isAttached = true, ...rest } = options;
+  const { callers = { alice: callerOf() }, isAttached = true, isPrepared = true, ...rest } = options;
   const clock = options.clock ?? new SystemClock();
   const logged: object[] = [];
   const server = createHttpServer<object>({
@@ -84,6 +86,7 @@ export async function serve(
     });
   if (isAttached) attach();
   const { port } = await server.listen('127.0.0.1', 0);
+  if (isPrepared) await server.prepare();
   t.after(() => server.close(0));
   const open = (bytes: string): Socket => {
     const socket = connect(port, '127.0.0.1');

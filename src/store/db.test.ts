@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
-import { openStore, type StoreOptions } from '#store/db.js';
+import { expectSigningKey, openStore, type StoreOptions } from '#store/db.js';
 import { sentinelPath } from '#store/directory.js';
 import type { Migration } from '#store/migrations.js';
 import { meta, profiles } from '#store/schema.js';
@@ -85,12 +85,30 @@ test('tables that were being read while LevelDB wrote them anew are removed when
 });
 
 test('server name and signing key belong to the database for good', async () => {
-  await using opened = await openTestStore({ signingKeyFingerprint: 'one' });
+  const keyOf = (id: string, publicKey: string) => ({ signingKey: { id, publicKey } });
+  await using opened = await openTestStore(keyOf('ed25519:one', 'half'));
   await opened.store.close();
   await refused(opened, 'wrongServerName', { serverName: 'other' });
-  await refused(opened, 'signingKey', { signingKeyFingerprint: 'two' });
-  await (await reopen(opened, { signingKeyFingerprint: 'one' })).close();
+  for (const id of ['ed25519:two', 'ed25519:on', 'ed25519:one2'])
+    await refused(opened, 'signingKey', keyOf(id, 'half'));
   await (await reopen(opened)).close();
+  const { signingKey: same } = keyOf('ed25519:one', 'half');
+  const store = await reopen(opened, { signingKey: same });
+  expectSigningKey(store, same);
+  assert.throws(() => expectSigningKey(store, { ...same, publicKey: 'other' }), { kind: 'signingKey' });
+  await store.close();
+});
+
+test('the public half of a key that the database knows is not asked for by opening it', async () => {
+  await using opened = await openTestStore({ signingKey: { id: 'ed25519:one', publicKey: 'half' } });
+  await opened.store.close();
+  const unasked = {
+    id: 'ed25519:one',
+    get publicKey(): string {
+      return assert.fail('asked for');
+    },
+  };
+  await (await reopen(opened, { signingKey: unasked })).close();
 });
 
 test('a database that is gone in whole or in part is refused and never begun anew', async () => {

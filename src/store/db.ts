@@ -1,4 +1,5 @@
 import { Level } from 'level';
+import type { SigningKey } from '#core/signing.js';
 import { CommitLane } from '#store/commit.js';
 import * as directories from '#store/directory.js';
 import { Journal } from '#store/journal.js';
@@ -8,7 +9,7 @@ import { OpenStore } from '#store/open-store.js';
 import { CommittedReader } from '#store/read.js';
 import { meta } from '#store/schema.js';
 import { StoreError } from '#store/store-error.js';
-import type { Store } from '#store/types.js';
+import type { Reader, Store } from '#store/types.js';
 import { assert } from '#util/assert.js';
 import type { Clock } from '#util/clock.js';
 import { type Log, silentLog } from '#util/log.js';
@@ -31,12 +32,18 @@ export interface StoreOptions {
   readonly clock: Clock;
   /** May not change over the life of a database. */
   readonly serverName: string;
-  /** Fingerprint of the server's signing key; absent for tools that have no need of the key. */
-  readonly signingKeyFingerprint?: string;
+  /**
+   * The server's signing key, which may not change either; absent for tools that have no need of it. Only its id is compared,
+   * where the database knows a key: see `expectSigningKey`.
+   */
+  readonly signingKey?: PublicKey;
   readonly log?: Log;
   /** For tests of the mechanism; the program's own where absent. */
   readonly migrations?: readonly Migration[];
 }
+
+/** What is public of a signing key: `ed25519:` and the version, and base64 of the 32 bytes. */
+type PublicKey = Pick<SigningKey, 'id' | 'publicKey'>;
 
 /**
  * Opens the database, or makes one where there has never been any. Throws `StoreError` (locked, corrupt, noPermission,
@@ -179,29 +186,41 @@ function checkIdentity(reader: CommittedReader, options: StoreOptions, expected:
     );
   }
   const key = reader.get(meta, ['signing_key']);
-  const given = options.signingKeyFingerprint;
-  if (key !== undefined && given !== undefined && key !== given) {
-    throw new StoreError(
-      'signingKey',
-      'the signing key is not the one that this database was made with: put the old key file back',
-    );
-  }
+  const given = options.signingKey;
+  if (key !== undefined && given !== undefined && !String(key).startsWith(`${given.id} `)) throw wrongKey();
+}
+
+function wrongKey(): StoreError {
+  return new StoreError(
+    'signingKey',
+    'the signing key is not the one that this database was made with: put the old key file back',
+  );
+}
+
+/** Throws `StoreError` signingKey where another key than this has been the database's. */
+export function expectSigningKey(store: Reader, key: PublicKey): void {
+  if (store.get(meta, ['signing_key']) !== fingerprint(key)) throw wrongKey();
+}
+
+/** What the database remembers of the key. No secret. */
+function fingerprint({ id, publicKey }: PublicKey): string {
+  return `${id} ${publicKey}`;
 }
 
 async function writeIdentity(store: Store, options: StoreOptions, migrations: readonly Migration[]): Promise<void> {
-  const { signingKeyFingerprint: key, log } = options;
+  const { signingKey: key, log } = options;
   const format = store.get(meta, ['format']);
   if (format === undefined) {
     await store.commit((tx) => {
       tx.put(meta, ['format'], currentFormat(migrations));
       tx.put(meta, ['server_name'], options.serverName);
       tx.put(meta, ['created_ts'], options.clock.now());
-      if (key !== undefined) tx.put(meta, ['signing_key'], key);
+      if (key !== undefined) tx.put(meta, ['signing_key'], fingerprint(key));
     });
     return;
   }
   if (key !== undefined && store.get(meta, ['signing_key']) === undefined) {
-    await store.commit((tx) => tx.put(meta, ['signing_key'], key));
+    await store.commit((tx) => tx.put(meta, ['signing_key'], fingerprint(key)));
   }
   await migrate(store, Number(format), migrations, (migration) =>
     log?.info('Migrating the database.', { to: migration.to, purpose: migration.purpose }),

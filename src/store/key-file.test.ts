@@ -3,7 +3,8 @@ import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { keyFilePath, openSigningKey } from '#store/key-file.js';
+import { signingKeyFromSeed } from '#core/signing.js';
+import { checkedWhenUsed, keyFilePath, openSigningKey } from '#store/key-file.js';
 import type { StoreError } from '#store/store-error.js';
 import { type Log, silentLog } from '#util/log.js';
 import { seededRandom } from '#util/random.js';
@@ -50,4 +51,22 @@ test('a key that others can read is warned about', async (t) => {
   const log: Log = { ...silentLog, warn: (message) => void warned.push(message) };
   openSigningKey(data, seededRandom('a'), log);
   assert.equal(warned.length, 1);
+});
+
+test('a key is looked at once, before it is first used, and not used where it is refused', () => {
+  const key = signingKeyFromSeed(Buffer.alloc(32, 1), 'one');
+  const bytes = Buffer.from('signed');
+  let looks = 0;
+  const checked = checkedWhenUsed(key, () => void looks++);
+  assert.equal(checked.id, key.id);
+  assert.equal(looks, 0);
+  assert.equal(checked.sign(bytes), key.sign(bytes));
+  assert.equal(checked.publicKey, key.publicKey);
+  assert.equal(looks, 1);
+  const refused = checkedWhenUsed(key, () => {
+    throw new Error('another');
+  });
+  for (const use of [() => refused.sign(bytes), () => refused.publicKey, () => refused.sign(bytes)]) {
+    assert.throws(use, /another/);
+  }
 });

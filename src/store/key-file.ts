@@ -17,9 +17,25 @@ export function keyFilePath(directory: string): string {
   return join(directory, 'signing.key');
 }
 
-/** What the database remembers of the key, to refuse another one. No secret. */
-export function keyFingerprint(key: SigningKey): string {
-  return `${key.id} ${key.publicKey}`;
+/**
+ * The same key, which `check` may refuse by throwing before its secret or public half is first used, and not when it is read:
+ * deriving the one from the other would take a tenth of a start.
+ */
+export function checkedWhenUsed(key: SigningKey, check: () => void): SigningKey {
+  let isChecked = false;
+  const checked = (): SigningKey => {
+    if (!isChecked) check();
+    isChecked = true;
+    return key;
+  };
+  return {
+    id: key.id,
+    seed: key.seed,
+    get publicKey() {
+      return checked().publicKey;
+    },
+    sign: (bytes) => checked().sign(bytes),
+  };
 }
 
 /**

@@ -21,6 +21,7 @@ const LIFETIME_MS = 60 * 60_000;
 const SWEEP_EVERY_MS = 10 * 60_000;
 const MAX_SWEPT = 10_000;
 const MAX_TRIED_TYPE_LENGTH = 64;
+const KEY_BYTES = 32;
 /** Stands for the hash of a body that is still to come. */
 const UNBOUND = '';
 
@@ -144,6 +145,7 @@ function newSession(users: Users, request: UiaRequest): UiaSession {
  * plain hash of it on disk would invite guessing.
  */
 function bodyHash(users: Users, body: JsonObject): string {
+  users.uia.key ??= users.random.bytes(KEY_BYTES);
   return hmacSha256(users.uia.key, canonicalBytesWithout(body, ['auth']));
 }
 

@@ -74,7 +74,7 @@ export interface Users {
   /** Access tokens whose first use is being written, by the refresh token that made them; hashes of both. */
   readonly confirming: Map<string, string>;
   /** User-interactive authentication of this run; times in milliseconds since the epoch. */
-  readonly uia: { readonly key: Buffer; readonly openedTs: number; sweptTs: number };
+  readonly uia: { key?: Buffer; readonly openedTs: number; sweptTs: number };
   /** Asked within the transaction that deletes a device, for the rows that other parts keep of it. */
   readonly onDeviceDeleted: DeviceObserver[];
   /** Told of pushers that have something to deliver, or that are gone with something left over. */
@@ -116,7 +116,7 @@ export function openUsers(parts: UsersParts): Users {
     logins: new AccountAttempts(clock, LOGINS),
     nonces: new Map(),
     confirming: new Map(),
-    uia: { key: parts.random.bytes(32), openedTs: clock.now(), sweptTs: 0 },
+    uia: { openedTs: clock.now(), sweptTs: 0 },
     onDeviceDeleted: [dropDeviceSettings, dropDeviceKeys, dropDehydrated, forgetSent],
     onPushQueued: [],
     stop: new AbortController(),
